@@ -1,0 +1,320 @@
+# Makefile of relayd.
+# SPDX-License-Identifier: ISC
+#
+# make              builds relayd and relayctl in build/$(VARIANT)
+# make check        all set-up, then every test; see docs/HACKING.md
+# make demo         all set-up, then the certificate story on real output
+# make install      honours DESTDIR and prefix
+#
+# Knobs (on the command line, or in config.local.mak):
+#   VARIANT=release | debug | asan | tsan | cover   default: release
+#   WERROR=1        warnings are errors (developers and CI: tools/ set it)
+#   O=DIR           where objects go, default build/$(VARIANT)
+#   CFLAGS, LDFLAGS added to ours
+#   TESTS=PATTERN   only tests whose path holds it
+
+VARIANT ?= release
+O ?= build/$(VARIANT)
+
+# ------------------------------------------------------------- the two goals
+# Everything starts from nothing but git, make and a compiler: what is missing
+# is installed first, then make starts anew with a config.mak.
+
+.PHONY: all
+all: programs
+
+config.mak: config.mak.in configure.ac tools/packages tools/setup
+	tools/setup build
+	autoconf
+	./configure --quiet
+
+ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
+include config.mak
+endif
+# Knobs of this checkout, if any.
+-include config.local.mak
+
+# ------------------------------------------------------------------ flags
+
+WARNINGS = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes \
+	-Wstrict-prototypes -Wvla -Wformat=2 -Wconversion -Wundef \
+	-Wpointer-arith -Wwrite-strings -Werror=return-type
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
+
+HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection -D_FORTIFY_SOURCE=2
+HARDEN_LD = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+
+FLAGS_release = -O2 -g $(HARDEN)
+FLAGS_debug = -Og -g3 -DDEBUG $(HARDEN)
+FLAGS_asan = -O1 -g3 -DDEBUG -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan = -O1 -g3 -DDEBUG -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_cover = -O0 -g3 -DDEBUG --coverage
+LD_release = $(HARDEN_LD)
+LD_debug = $(HARDEN_LD)
+LD_asan = -fsanitize=address,undefined
+LD_tsan = -fsanitize=thread
+LD_cover = --coverage
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -include base/banned.h $(WARNINGS) $(FLAGS_$(VARIANT)) \
+	-DRELAYD_VERSION='"$(VERSION)"' -pthread $(CFLAGS)
+ALL_LDFLAGS = $(LD_$(VARIANT)) -pthread $(LDFLAGS)
+
+# ------------------------------------------------------------------ layers
+# A folder is a layer and an archive.  tools/layers says who may know whom;
+# LINK_x repeats it for the linker, so that a wrong dependency of a unit test
+# does not link.
+
+LAYERS = base conf smtp net tls queue ctl daemon
+
+CFLAGS_base = $(XXHASH_CFLAGS)
+CFLAGS_conf = $(CONFUSE_CFLAGS)
+CFLAGS_net = $(EVENT_CFLAGS) $(UNBOUND_CFLAGS)
+CFLAGS_tls = $(GNUTLS_CFLAGS)
+CFLAGS_queue = $(LMDB_CFLAGS) $(XXHASH_CFLAGS)
+CFLAGS_ctl = $(CURL_CFLAGS) $(JANSSON_CFLAGS)
+CFLAGS_daemon = $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SYSTEMD_CFLAGS)
+
+LIBS_base = $(XXHASH_LIBS)
+LIBS_conf = $(CONFUSE_LIBS)
+LIBS_net = $(EVENT_LIBS) $(UNBOUND_LIBS)
+LIBS_tls = $(GNUTLS_LIBS)
+LIBS_queue = $(LMDB_LIBS) $(XXHASH_LIBS)
+LIBS_ctl = $(CURL_LIBS) $(JANSSON_LIBS)
+LIBS_daemon = $(SYSTEMD_LIBS)
+
+LINK_base = base
+LINK_conf = conf base
+LINK_smtp = smtp base
+LINK_net = net base
+LINK_tls = tls net base
+LINK_queue = queue base
+LINK_ctl = ctl base
+LINK_daemon = daemon ctl queue tls net smtp conf base
+
+# main.c of daemon/ and relayctl.c of ctl/ hold main(); they are in no archive.
+MAINS = daemon/main.c ctl/relayctl.c
+
+define layer
+SRC_$(1) := $$(filter-out $$(MAINS),$$(wildcard $(1)/*.c))
+OBJ_$(1) := $$(SRC_$(1):%.c=$$(O)/%.o)
+$$(O)/$(1).a: $$(OBJ_$(1))
+	@rm -f $$@
+	$$(QUIET_AR)$$(AR) rcs $$@ $$^
+$$(OBJ_$(1)) $$(patsubst %.c,$$(O)/%.o,$$(filter $(1)/%,$$(MAINS))): LAYER_CFLAGS = $$(CFLAGS_$(1))
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
+
+archives = $(patsubst %,$(O)/%.a,$(LINK_$(1)))
+libs = $(foreach l,$(LINK_$(1)),$(LIBS_$(l)))
+
+ifneq ($(V),1)
+QUIET_CC = @echo "  CC   $@";
+QUIET_LD = @echo "  LD   $@";
+QUIET_AR = @echo "  AR   $@";
+endif
+
+$(O)/%.o: %.c config.mak
+	@mkdir -p $(@D)
+	$(QUIET_CC)$(CC) $(ALL_CFLAGS) $(LAYER_CFLAGS) -MMD -MP -c -o $@ $<
+
+.PHONY: programs
+programs: $(O)/relayd $(O)/relayctl compile_commands.json
+
+$(O)/relayd: $(O)/daemon/main.o $(call archives,daemon)
+	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,daemon)
+
+$(O)/relayctl: $(O)/ctl/relayctl.o $(call archives,ctl)
+	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,ctl)
+
+# ------------------------------------------------------------- unit tests
+# tests/unit/LAYER/t_*.c: a program each, linked with what the layer may know.
+# tests/support/*.c may be used by all of them.
+
+TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+
+define unit
+UNIT_$(1) := $$(patsubst %.c,$$(O)/%,$$(wildcard tests/unit/$(1)/t_*.c))
+$$(UNIT_$(1)): $$(O)/tests/unit/$(1)/%: $$(O)/tests/unit/$(1)/%.o $$(SUPPORT_$(1)) $$(call archives,$(1))
+	$$(QUIET_LD)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$(1)) $$(CHECK_LIBS)
+$$(patsubst %.c,$$(O)/%.o,$$(wildcard tests/unit/$(1)/*.c)): LAYER_CFLAGS = $$(foreach l,$$(LINK_$(1)),$$(CFLAGS_$$(l))) $$(CHECK_CFLAGS)
+UNIT += $$(UNIT_$(1))
+endef
+SUPPORT_queue = $(O)/tests/support/store_mem.o
+SUPPORT_tls = $(O)/tests/support/certs.o $(O)/tests/support/tls_pair.o
+$(TEST_SUPPORT): LAYER_CFLAGS = $(foreach l,$(LAYERS),$(CFLAGS_$(l))) $(CHECK_CFLAGS)
+$(foreach l,$(LAYERS),$(eval $(call unit,$(l))))
+
+# --------------------------------------------------------------- all tests
+# Python programs are black-box tests: they run relayd and relayctl as users
+# do, against real peers.
+
+BLACKBOX := $(sort $(wildcard tests/*/test_*.py))
+chosen = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),$(1))
+
+.PHONY: check demo run-unit run-check run-demo setup-test unit
+unit run-unit: $(UNIT)
+	tools/run-tests $(call chosen,$(UNIT))
+
+run-check: programs $(UNIT)
+	tests/peers/fetch
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl \
+		tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT))
+
+run-demo: programs
+	@RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl tests/demo/demo
+
+# The test library is found by configure, so what is missing comes first.
+setup-test:
+	@tools/setup build test
+	@grep -q '^HAVE_CHECK = yes' config.mak || ./configure --quiet
+
+check: setup-test
+	@$(MAKE) --no-print-directory run-check
+
+demo: setup-test
+	@$(MAKE) --no-print-directory run-demo
+
+.PHONY: asan tsan cover
+asan:
+	$(MAKE) VARIANT=asan check
+tsan:
+	$(MAKE) VARIANT=tsan check
+cover:
+	tools/setup cover
+	$(MAKE) VARIANT=cover check
+	gcovr --root . --exclude 'tests/.*' --object-directory build/cover \
+		--print-summary --html-details build/cover/index.html
+
+# -------------------------------------------------------------------- lint
+# Each can be run alone; tools/packages says what they need.
+
+SOURCES := $(foreach l,$(LAYERS),$(wildcard $(l)/*.c))
+HEADERS := $(foreach l,$(LAYERS),$(wildcard $(l)/*.h))
+SCRIPTS := tools/setup tools/version tools/check-layers tools/docs-check \
+	tests/peers/fetch .ci/run
+PAGES := man/relayd.8 man/relayctl.8 man/relayd.conf.5
+LIBRARY_CFLAGS = $(foreach l,$(LAYERS),$(CFLAGS_$(l)))
+
+.PHONY: lint layers hdr-check docs-check format-check format tidy analyzer \
+	cppcheck scripts-check pages-check
+lint: setup-lint
+	@$(MAKE) --no-print-directory layers hdr-check docs-check \
+		format-check scripts-check pages-check cppcheck tidy analyzer
+
+.PHONY: setup-lint
+setup-lint:
+	@tools/setup build test lint
+
+layers:
+	tools/check-layers
+
+# Every header compiles alone.
+hdr-check: $(HEADERS:%=$(O)/%.checked)
+$(O)/%.h.checked: %.h config.mak
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) $(LIBRARY_CFLAGS) -fsyntax-only -x c $<
+	@touch $@
+
+docs-check:
+	tools/docs-check
+
+format:
+	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/*/*/*.[ch])
+format-check:
+	clang-format --dry-run --Werror $(SOURCES) $(HEADERS)
+
+scripts-check:
+	shellcheck $(SCRIPTS)
+
+pages-check:
+	mandoc -Tlint -W style $(PAGES)
+
+cppcheck:
+	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. \
+		--enable=warning,performance,portability \
+		--suppress=missingIncludeSystem $(LAYERS)
+
+TIDY := $(SOURCES:%=$(O)/%.tidied)
+tidy: $(TIDY)
+$(O)/%.c.tidied: %.c .clang-tidy
+	@mkdir -p $(@D)
+	@echo "  TIDY $<"
+	@clang-tidy --quiet $< -- -std=c11 -D_GNU_SOURCE -I. \
+		-include base/banned.h $(LIBRARY_CFLAGS) \
+		-DRELAYD_VERSION='"lint"' 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
+
+# gcc 12 loses sight of what is stored in uthash's tables and calls it leaked.
+UTHASH := $(shell grep -l 'HASH_ADD' $(SOURCES) /dev/null)
+ANALYZED := $(SOURCES:%=$(O)/%.analyzed)
+$(UTHASH:%=$(O)/%.analyzed): ANALYZER = -Wno-analyzer-malloc-leak
+analyzer: $(ANALYZED)
+$(O)/%.c.analyzed: %.c config.mak
+	@mkdir -p $(@D)
+	@echo "  SCAN $<"
+	@$(CC) $(ALL_CFLAGS) $(LIBRARY_CFLAGS) -Werror -fanalyzer $(ANALYZER) \
+		-c -o /dev/null $<
+	@touch $@
+
+# ----------------------------------------------------------------- install
+# systemd reads units, users and directories under $(prefix)/lib, mandoc pages
+# under $(mandir).
+
+INSTALL = install
+unitdir = $(prefix)/lib/systemd/system
+sysusersdir = $(prefix)/lib/sysusers.d
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+docdir = $(datarootdir)/doc/relayd
+
+.PHONY: install uninstall dist
+install: programs
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(sbindir) $(bindir) \
+		$(mandir)/man8 $(mandir)/man5 $(unitdir) $(sysusersdir) \
+		$(tmpfilesdir) $(docdir))
+	$(INSTALL) -m 755 $(O)/relayd $(DESTDIR)$(sbindir)/relayd
+	$(INSTALL) -m 755 $(O)/relayctl $(DESTDIR)$(bindir)/relayctl
+	$(INSTALL) -m 644 man/relayd.8 man/relayctl.8 $(DESTDIR)$(mandir)/man8
+	$(INSTALL) -m 644 man/relayd.conf.5 $(DESTDIR)$(mandir)/man5
+	sed 's,/usr/sbin/relayd,$(sbindir)/relayd,' dist/relayd.service \
+		>$(DESTDIR)$(unitdir)/relayd.service
+	chmod 644 $(DESTDIR)$(unitdir)/relayd.service
+	$(INSTALL) -m 644 dist/sysusers.conf $(DESTDIR)$(sysusersdir)/relayd.conf
+	$(INSTALL) -m 644 dist/tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/relayd.conf
+	$(INSTALL) -m 644 dist/relayd.conf $(DESTDIR)$(docdir)/relayd.conf.sample
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(sbindir)/relayd $(bindir)/relayctl \
+		$(mandir)/man8/relayd.8 $(mandir)/man8/relayctl.8 \
+		$(mandir)/man5/relayd.conf.5 $(unitdir)/relayd.service \
+		$(sysusersdir)/relayd.conf $(tmpfilesdir)/relayd.conf \
+		$(docdir)/relayd.conf.sample)
+
+dist:
+	@mkdir -p build
+	tools/version >build/VERSION
+	git archive --prefix=relayd-$(VERSION)/ --add-file=build/VERSION \
+		-o build/relayd-$(VERSION).tar.gz HEAD
+	@echo build/relayd-$(VERSION).tar.gz
+
+# -------------------------------------------------------------- the rest
+
+# For editors and clang-tidy.
+compile_commands.json: Makefile config.mak $(SOURCES)
+	@{ echo '['; sep=; for f in $(SOURCES); do \
+		printf '%s{"directory":"%s","file":"%s","command":"%s"}' \
+		"$$sep" '$(CURDIR)' "$$f" \
+		'$(CC) -std=c11 -D_GNU_SOURCE -I. $(LIBRARY_CFLAGS) -c '"$$f"; \
+		sep=','; done; echo ']'; } >$@
+
+.PHONY: clean distclean
+clean:
+	rm -rf build/release build/debug build/asan build/tsan build/cover
+distclean:
+	rm -rf build config.mak config.log config.status configure \
+		autom4te.cache compile_commands.json
+
+-include $(wildcard $(O)/*/*.d $(O)/tests/*/*.d $(O)/tests/*/*/*.d)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mailbox - a list of notes under a mutex and an eventfd to wake its reader.
+ *
+ * The eventfd is written, within the lock, by the post that finds the list
+ * empty, and read before the list is taken.  So whenever notes wait, either
+ * the fd is readable or the reader is about to take them; and a reader that
+ * has seen the last note may close the mailbox at once.
+ */
+#include "base/mailbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct mailbox {
+	pthread_mutex_t lock;
+	struct note *first; /* under lock */
+	struct note **end; /* under lock */
+	int fd;
+};
+
+enum status mailbox_open(struct mailbox **out, struct err *e)
+{
+	struct mailbox *m;
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "open a mailbox");
+	m = xcalloc(1, sizeof(*m));
+	BUG_ON(pthread_mutex_init(&m->lock, NULL) != 0);
+	m->end = &m->first;
+	m->fd = fd;
+	*out = m;
+	return ST_OK;
+}
+
+void mailbox_close(struct mailbox *m)
+{
+	if (!m)
+		return;
+	pthread_mutex_lock(&m->lock);
+	BUG_ON(m->first);
+	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_destroy(&m->lock);
+	close(m->fd);
+	free(m);
+}
+
+static void wake(int fd)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	do
+		n = write(fd, &one, sizeof(one));
+	while (n < 0 && errno == EINTR);
+	BUG_ON(n != sizeof(one));
+}
+
+void mailbox_post(struct mailbox *m, struct note *note)
+{
+	bool was_empty;
+
+	note->next = NULL;
+	pthread_mutex_lock(&m->lock);
+	was_empty = !m->first;
+	*m->end = note;
+	m->end = &note->next;
+	if (was_empty)
+		wake(m->fd);
+	pthread_mutex_unlock(&m->lock);
+}
+
+int mailbox_fd(const struct mailbox *m)
+{
+	return m->fd;
+}
+
+static struct note *take_all(struct mailbox *m)
+{
+	struct note *first;
+	uint64_t count;
+	ssize_t n;
+
+	do
+		n = read(m->fd, &count, sizeof(count));
+	while (n < 0 && errno == EINTR);
+	BUG_ON(n < 0 && errno != EAGAIN);
+
+	pthread_mutex_lock(&m->lock);
+	first = m->first;
+	m->first = NULL;
+	m->end = &m->first;
+	pthread_mutex_unlock(&m->lock);
+	return first;
+}
+
+size_t mailbox_run(struct mailbox *m)
+{
+	struct note *note = take_all(m);
+	size_t count = 0;
+
+	while (note) {
+		/* Once it runs, the note may be posted again or freed. */
+		struct note *next = note->next;
+
+		note->run(note);
+		note = next;
+		count++;
+	}
+	return count;
+}
+
+/* poll() takes an int; longer waits just come back early. */
+static int poll_timeout(int64_t left_ms)
+{
+	const int64_t most_ms = 3600 * 1000;
+
+	return (int)(left_ms < most_ms ? left_ms : most_ms);
+}
+
+size_t mailbox_wait(struct mailbox *m, int64_t timeout_ms)
+{
+	int64_t until_ms = clock_mono_ms() + timeout_ms;
+	struct pollfd p = {.fd = m->fd, .events = POLLIN};
+	int n;
+
+	for (;;) {
+		int64_t left_ms = until_ms - clock_mono_ms();
+
+		if (left_ms < 0)
+			left_ms = 0;
+		n = poll(&p, 1, timeout_ms < 0 ? -1 : poll_timeout(left_ms));
+		if (n > 0 || (n == 0 && left_ms <= poll_timeout(left_ms)))
+			break;
+		BUG_ON(n < 0 && errno != EINTR);
+	}
+	return mailbox_run(m);
+}
