@@ -80,7 +80,8 @@ CFLAGS_daemon = $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SYSTEMD_CFLAGS)
 
 LIBS_base = $(XXHASH_LIBS)
 LIBS_conf = $(CONFUSE_LIBS)
-LIBS_net = $(EVENT_LIBS) $(UNBOUND_LIBS)
+# -lresolv: the parser of DNS answers in the C library.
+LIBS_net = $(EVENT_LIBS) $(UNBOUND_LIBS) -lresolv
 LIBS_tls = $(GNUTLS_LIBS)
 LIBS_queue = $(LMDB_LIBS) $(XXHASH_LIBS)
 LIBS_ctl = $(CURL_LIBS) $(JANSSON_LIBS)

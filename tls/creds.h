@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * creds - identities (a chain and its key) and trust (whom to believe),
+ * loaded once, shared by reference count, replaced as a whole on reload.
+ *
+ * Thread: any; ref and unref are atomic, the content never changes.
+ */
+#ifndef TLS_CREDS_H
+#define TLS_CREDS_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+struct tls_identity;
+struct tls_trust;
+
+/* Reads a PEM chain, its own certificate first, and its PEM key (both may be
+ * in one file).  Errors (ST_PERM 5.7.0): unreadable, not PEM, the key is
+ * encrypted, key and certificate do not match; text names the file. */
+MUST_USE enum status tls_identity_load(struct tls_identity **out,
+				       const char *certificate, const char *key,
+				       struct err *e);
+struct tls_identity *tls_identity_ref(struct tls_identity *i);
+void tls_identity_unref(struct tls_identity *i);         /* NULL is fine */
+
+/* What a certificate says, for people. */
+struct tls_cert_info {
+	char    subject[256], issuer[256];
+	char    names[512];              /* SANs, joined by ", " */
+	char    serial[64];
+	char    spki_sha256[65];         /* hex */
+	int64_t not_before_ms, not_after_ms;     /* wall */
+};
+void tls_identity_info(const struct tls_identity *i, struct tls_cert_info *out);
+
+/* ca: "system" or PEM files; min_tls: "1.2" (also NULL) or "1.3".  Errors
+ * (ST_PERM 5.7.0): unreadable, no certificate in it, another min_tls. */
+MUST_USE enum status tls_trust_load(struct tls_trust **out,
+				    const char *const *ca, size_t nca,
+				    const char *min_tls, struct err *e);
+struct tls_trust *tls_trust_ref(struct tls_trust *t);
+void tls_trust_unref(struct tls_trust *t);               /* NULL is fine */
+
+#endif

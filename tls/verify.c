@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * verify - gathers what is right and wrong with a peer's certificates.
+ */
+#include "tls/verify.h"
+
+#include <stdio.h>
+
+#include "tls/cert.h"
+#include "tls/chain.h"
+#include "tls/trust.h"
+#include "tls/verdict.h"
+
+/* Without any trust there is no chain to judge: what the leaf says itself. */
+static unsigned leaf_faults(const struct chain *c)
+{
+	gnutls_x509_crt_t leaf = c->certs[0];
+	unsigned faults = 0;
+
+	if (cert_expired(leaf))
+		faults |= GNUTLS_CERT_EXPIRED;
+	if (cert_not_yet_valid(leaf))
+		faults |= GNUTLS_CERT_NOT_ACTIVATED;
+	if (cert_weak(leaf))
+		faults |= GNUTLS_CERT_INSECURE_ALGORITHM;
+	if (cert_self_signed(leaf))
+		faults |= FAULT_SELF_SIGNED;
+	return faults;
+}
+
+static unsigned trust_faults(struct chain *c, const struct verify_task *task)
+{
+	static char server_purpose[] = GNUTLS_KP_TLS_WWW_SERVER;
+	gnutls_typed_vdata_st purpose = { GNUTLS_DT_KEY_PURPOSE_OID,
+					  (unsigned char *)server_purpose, 0 };
+	unsigned faults = GNUTLS_CERT_INVALID;
+	int rc;
+
+	rc = gnutls_x509_trust_list_verify_crt2(
+		trust_list(task->policy->trust), c->certs, c->n, &purpose,
+		task->peer == DECIDE_SERVER ? 1 : 0,
+		GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM), &faults, NULL);
+	if (rc < 0)
+		faults |= GNUTLS_CERT_INVALID;
+	if ((faults & FAULTS_OF_TRUST) && cert_self_signed(c->certs[0]))
+		faults |= FAULT_SELF_SIGNED;
+	return faults;
+}
+
+static bool is_named(gnutls_x509_crt_t leaf, const struct verify_task *task)
+{
+	const struct tls_policy *p = task->policy;
+	enum cert_cn cn = p->common_name ? CERT_CN_INSTEAD : CERT_CN_IGNORE;
+
+	if (p->nnames == 0)
+		return task->host && cert_named(leaf, task->host, cn);
+	for (size_t i = 0; i < p->nnames; i++)
+		if (cert_named(leaf, p->names[i], cn))
+			return true;
+	return false;
+}
+
+static enum decide_pin pin_of(gnutls_x509_crt_t leaf,
+			      const struct tls_policy *p)
+{
+	uint8_t hash[CERT_KEY_HASH];
+
+	if (p->npins == 0)
+		return PIN_NOT_SET;
+	if (!cert_key_hash(leaf, hash))
+		return PIN_DIFFERS;
+	for (size_t i = 0; i < p->npins; i++)
+		if (memcmp(p->pins[i], hash, sizeof(hash)) == 0)
+			return PIN_MATCHES;
+	return PIN_DIFFERS;
+}
+
+static unsigned faults_of(struct chain *c, const struct verify_task *task)
+{
+	unsigned faults;
+
+	if (task->policy->trust)
+		faults = trust_faults(c, task);
+	else if (task->policy->verify == TLS_VERIFY_NONE)
+		faults = leaf_faults(c);
+	else
+		faults = leaf_faults(c) | GNUTLS_CERT_SIGNER_NOT_FOUND;
+	if (task->peer == DECIDE_SERVER && !is_named(c->certs[0], task))
+		faults |= FAULT_NAME;
+	return faults;
+}
+
+void verify_peer(const struct verify_task *task, const gnutls_datum_t *der,
+		 unsigned n, struct verify_result *out)
+{
+	struct facts facts = { .verify = task->policy->verify,
+			       .peer = task->peer,
+			       .trust = task->policy->trust != NULL };
+	struct decision decision;
+	struct chain c;
+
+	*out = (struct verify_result){ .accepted = false };
+	chain_init(&c, der, n, task->policy->trust);
+	if (c.n == 0) {
+		out->verdict.cause = CAUSE_IS_TLS_CERT_UNTRUSTED;
+		snprintf(out->verdict.text, sizeof(out->verdict.text),
+			 "the certificate is not readable");
+		out->accepted = task->policy->verify == TLS_VERIFY_NONE &&
+				task->policy->npins == 0;
+		goto out;
+	}
+	facts.faults = faults_of(&c, task);
+	facts.pin = pin_of(c.certs[0], task->policy);
+	decision = decide(&facts);
+	out->accepted = decision.accepted;
+	out->proof = decision.proof;
+	out->verdict.cause = decision.cause;
+	verdict_write(&out->verdict, &c, task, facts.faults);
+out:
+	chain_release(&c);
+}
