@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * command - what every command of relayctl works with, and the commands.
+ *
+ * A command prints to standard output, complains with complain(), and returns
+ * the exit status.
+ *
+ * Thread: none.
+ */
+#ifndef CTL_COMMAND_H
+#define CTL_COMMAND_H
+
+#include "ctl/args.h"
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_REFUSED = 1,                /* or a check found something */
+	EXIT_USAGE = 2,
+	EXIT_NO_DAEMON = 3,
+	EXIT_NOTHING = 4,                /* matched a verb that changes mail */
+};
+
+struct context {
+	struct client *client;           /* borrowed */
+	struct args args;
+	unsigned width;                  /* of the terminal; 0: no limit */
+	int64_t now_ms;
+};
+
+typedef int command_run(struct context *x);
+
+/* "relayctl: text" on standard error, escaped. */
+void complain(const char *fmt, ...) PRINTF(1, 2);
+/* Complains of what went wrong, if anything did; the exit status. */
+int report(const struct answer *a);
+
+/* "" for what is missing or no string. */
+const char *text_of(const json_t *object, const char *key);
+int64_t number_of(const json_t *object, const char *key);        /* or 0 */
+int64_t time_of(const json_t *object, const char *key);          /* or 0 */
+/* Prints an object as --json does. */
+void print_json(const json_t *object);
+/* A sink's line that prints it as it is. */
+bool print_json_line(void *arg, const json_t *object, struct span text);
+
+/* ctl/status.c */
+command_run run_status;
+/* ctl/queue.c */
+command_run run_queue_list;
+command_run run_queue_summary;
+/* ctl/show.c */
+command_run run_queue_show;
+/* ctl/trace.c */
+command_run run_trace;
+/* ctl/change.c */
+command_run run_resubmit;
+command_run run_hold;
+command_run run_release;
+command_run run_remove;
+/* ctl/destination.c */
+command_run run_destination_list;
+command_run run_destination_probe;
+/* ctl/admin.c */
+command_run run_reload;
+command_run run_log_level;
+command_run run_check_config;
+
+#endif

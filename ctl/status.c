@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * status - the command that says how the daemon is: the verdict first, then
+ * what needs somebody's attention.
+ */
+#include <stdio.h>
+
+#include "base/units.h"
+#include "ctl/command.h"
+#include "ctl/human.h"
+#include "ctl/print.h"
+
+/* A certificate with fewer days left is part of the verdict. */
+enum { DAYS_LEFT_LOW = 14 };
+
+static int64_t count_of(const json_t *status, const char *what,
+			const char *state)
+{
+	return number_of(json_object_get(status, what), state);
+}
+
+/* ------- the verdict */
+
+static void print_troubles(const json_t *status)
+{
+	const json_t *list = json_object_get(status, "destinations"), *d;
+	const json_t *certs = json_object_get(status, "certificates"), *cert;
+	int64_t failing = 0, suspended = 0, low = 0;
+	size_t i;
+
+	json_array_foreach (list, i, d) {
+		failing += strcmp(text_of(d, "state"), "failing") == 0;
+		suspended += strcmp(text_of(d, "state"), "suspended") == 0;
+	}
+	json_array_foreach (certs, i, cert)
+		low += number_of(cert, "days_left") < DAYS_LEFT_LOW;
+	if (failing > 0)
+		printf(", %lld destination%s failing", (long long)failing,
+		       failing == 1 ? "" : "s");
+	if (suspended > 0)
+		printf(", %lld suspended", (long long)suspended);
+	if (low > 0)
+		printf(", %lld certificate%s to renew", (long long)low,
+		       low == 1 ? "" : "s");
+	if (json_is_true(json_object_get(json_object_get(status, "queue"),
+					 "full")))
+		printf(", QUEUE FULL: new mail is refused");
+}
+
+static void print_verdict(const json_t *status)
+{
+	char uptime[UNITS_TEXT_MAX], waiting[HUMAN_TEXT_MAX];
+	int64_t n = count_of(status, "messages", "queued") +
+		    count_of(status, "messages", "active") +
+		    count_of(status, "messages", "deferred");
+
+	duration_human(uptime, number_of(status, "uptime_s") * 1000);
+	human_count(waiting, n, "message");
+	printf("relayd ");
+	print_text(stdout, text_of(status, "version"));
+	printf(" running %s, %s waiting", uptime, waiting);
+	print_troubles(status);
+	putchar('\n');
+}
+
+/* ------- the queue */
+
+static void print_states(const json_t *status)
+{
+	json_t *messages = json_object_get(status, "messages"), *value;
+	const char *state;
+
+	printf("messages:    ");
+	json_object_foreach (messages, state, value)
+		printf(" %s %lld", state,
+		       (long long)json_integer_value(value));
+	putchar('\n');
+}
+
+static void print_queue(const json_t *status)
+{
+	const json_t *q = json_object_get(status, "queue");
+	char used[UNITS_TEXT_MAX], max[UNITS_TEXT_MAX], disk[UNITS_TEXT_MAX];
+	char oldest[UNITS_TEXT_MAX];
+
+	size_human(used, (uint64_t)number_of(q, "used_bytes"));
+	size_human(max, (uint64_t)number_of(q, "max_bytes"));
+	size_human(disk, (uint64_t)number_of(q, "free_disk_bytes"));
+	printf("queue:        %s of %s used, %s free on disk", used, max, disk);
+	if (json_is_integer(json_object_get(q, "oldest_s"))) {
+		duration_human(oldest, number_of(q, "oldest_s") * 1000);
+		printf(", oldest waits %s", oldest);
+	}
+	putchar('\n');
+}
+
+/* ------- what is not well */
+
+static const struct column destination_columns[] = {
+	{ .title = "DESTINATION", .min = 12 },
+	{ .title = "STATE" },
+	{ .title = "SINCE", .align = COLUMN_RIGHT },
+	{ .title = "PROBE", .align = COLUMN_RIGHT },
+	{ .title = "CAUSE", .min = 12 },
+};
+
+static void print_destinations(const struct context *x, const json_t *status)
+{
+	const json_t *list = json_object_get(status, "destinations"), *d;
+	struct table *t;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	putchar('\n');
+	t = table_new(stdout, destination_columns,
+		      ARRAY_LEN(destination_columns), x->width);
+	json_array_foreach (list, i, d) {
+		char since[HUMAN_TEXT_MAX], probe[HUMAN_TEXT_MAX];
+
+		human_ago(since, time_of(d, "since"), x->now_ms);
+		human_in(probe, time_of(d, "next_probe"), x->now_ms);
+		table_add(t, (const char *[]){ text_of(d, "destination"),
+					       text_of(d, "state"), since,
+					       probe, text_of(d, "cause") });
+		table_note(t, "said", text_of(d, "reply"));
+		table_note(t, "remedy", text_of(d, "remedy"));
+	}
+	table_end(t);
+}
+
+static const struct column certificate_columns[] = {
+	{ .title = "CERTIFICATE", .min = 8 },
+	{ .title = "DAYS LEFT", .align = COLUMN_RIGHT },
+	{ .title = "NAMES", .min = 12 },
+	{ .title = "FILE", .min = 12, .drop = 1 },
+};
+
+static void print_certificates(const struct context *x, const json_t *status)
+{
+	const json_t *list = json_object_get(status, "certificates"), *cert;
+	struct table *t;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	putchar('\n');
+	t = table_new(stdout, certificate_columns,
+		      ARRAY_LEN(certificate_columns), x->width);
+	json_array_foreach (list, i, cert) {
+		int64_t days = number_of(cert, "days_left");
+		char left[32];
+
+		if (days < 0)
+			snprintf(left, sizeof(left), "EXPIRED");
+		else
+			snprintf(left, sizeof(left), "%lld", (long long)days);
+		table_add(t, (const char *[]){ text_of(cert, "identity"), left,
+					       text_of(cert, "names"),
+					       text_of(cert, "file") });
+		if (days < DAYS_LEFT_LOW)
+			table_note(t, "remedy",
+				   "renew it, put it into its file, then "
+				   "relayctl reload");
+	}
+	table_end(t);
+}
+
+int run_status(struct context *x)
+{
+	struct target t;
+	struct answer a;
+	int code;
+
+	target_init(&t, x->client, "/v1/status");
+	request_send(&t, NULL, NULL, &a);
+	code = report(&a);
+	if (code == EXIT_DONE && x->args.json) {
+		print_json(a.object);
+	} else if (code == EXIT_DONE) {
+		print_verdict(a.object);
+		print_states(a.object);
+		print_queue(a.object);
+		print_destinations(x, a.object);
+		print_certificates(x, a.object);
+	}
+	answer_release(&a);
+	target_release(&t);
+	return code;
+}

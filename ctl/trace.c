@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * trace - the command that tells a message's history.
+ */
+#include <stdio.h>
+
+#include "base/units.h"
+#include "ctl/command.h"
+#include "ctl/human.h"
+#include "ctl/print.h"
+
+static const struct column columns[] = {
+	{ .title = "TIME" },
+	{ .title = "EVENT" },
+	{ .title = "TOOK", .align = COLUMN_RIGHT, .drop = 2 },
+	{ .title = "RECIPIENT", .min = 8 },
+	{ .title = "DESTINATION", .min = 8, .drop = 1 },
+	{ .title = "TLS", .drop = 3 },
+	{ .title = "STATUS" },
+	{ .title = "CAUSE", .min = 12 },
+};
+
+struct history {
+	struct context *x;
+	struct table *table;             /* of the message in hand, or NULL */
+};
+
+static void end_message(struct history *h)
+{
+	if (h->table)
+		table_end(h->table);
+	h->table = NULL;
+}
+
+/* The event that begins a message. */
+static void print_received(struct history *h, const json_t *ev)
+{
+	const char *sender = text_of(ev, "sender");
+	char size[UNITS_TEXT_MAX], count[HUMAN_TEXT_MAX], at[HUMAN_TEXT_MAX];
+
+	if (h->table)
+		putchar('\n');
+	end_message(h);
+	size_human(size, (uint64_t)number_of(ev, "size"));
+	human_clock(at, time_of(ev, "time"));
+	human_count(count,
+		    (int64_t)json_array_size(json_object_get(ev, "recipients")),
+		    "recipient");
+	printf("%s received %s from <", text_of(ev, "id"), at);
+	print_text(stdout, sender);
+	printf("> for %s, %s\n", count, size);
+	printf("   client: ");
+	print_text(stdout, text_of(ev, "client"));
+	if (text_of(ev, "helo")[0]) {
+		fputs(", ", stdout);
+		print_text(stdout, text_of(ev, "helo"));
+	}
+	printf(", %s\n", text_of(ev, "tls")[0] ? text_of(ev, "tls")
+					       : "without TLS");
+	if (text_of(ev, "message_id")[0]) {
+		printf("   message-id: ");
+		print_text(stdout, text_of(ev, "message_id"));
+		putchar('\n');
+	}
+	h->table = table_new(stdout, columns, ARRAY_LEN(columns), h->x->width);
+}
+
+/* "TLS1.3 name": the version, and what of the peer was proved. */
+static void tls_text(char *out, size_t size, const json_t *ev)
+{
+	const char *tls = text_of(ev, "tls");
+	const char *verified = text_of(ev, "verified");
+
+	snprintf(out, size, "%s%s%s", tls, tls[0] && verified[0] ? " " : "",
+		 tls[0] ? verified : "");
+}
+
+static void print_event(struct history *h, const json_t *ev)
+{
+	char at[HUMAN_TEXT_MAX], took[32] = "", tls[64];
+	double duration_s =
+		json_number_value(json_object_get(ev, "duration_s"));
+	bool uncertain = json_is_true(json_object_get(ev, "uncertain"));
+
+	human_clock(at, time_of(ev, "time"));
+	if (duration_s > 0)
+		snprintf(took, sizeof(took), "%.1fs", duration_s);
+	tls_text(tls, sizeof(tls), ev);
+	table_add(h->table,
+		  (const char *[]){ at, text_of(ev, "event"), took,
+				    text_of(ev, "recipient"),
+				    text_of(ev, "destination"), tls,
+				    text_of(ev, "status"),
+				    text_of(ev, "cause") });
+	table_note(h->table, "by", text_of(ev, "actor"));
+	table_note(h->table, "host", text_of(ev, "address"));
+	table_note(h->table, "said", text_of(ev, "reply"));
+	table_note(h->table, "certificate", text_of(ev, "certificate"));
+	if (uncertain)
+		table_note(h->table, "uncertain",
+			   "broke off after the final dot: it may have "
+			   "arrived");
+}
+
+static bool trace_line(void *arg, const json_t *ev, struct span text)
+{
+	struct history *h = arg;
+
+	(void)text;
+	if (!h->table || strcmp(text_of(ev, "event"), "received") == 0)
+		print_received(h, ev);
+	else
+		print_event(h, ev);
+	return !ferror(stdout);
+}
+
+int run_trace(struct context *x)
+{
+	struct history h = { .x = x };
+	struct sink sink = { .line = trace_line, .arg = &h };
+	struct target t;
+	struct answer a;
+	int code;
+
+	if (x->args.json)
+		sink.line = print_json_line;
+	target_init(&t, x->client, "/v1/trace");
+	target_part(&t, x->args.rest[0]);
+	request_send(&t, NULL, &sink, &a);
+	end_message(&h);
+	code = report(&a);
+	answer_release(&a);
+	target_release(&t);
+	return code;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * control_admin - the endpoints that speak of the daemon itself: reload,
+ * log-level, check-config.
+ */
+#include <stdio.h>
+
+#include "daemon/endpoint.h"
+
+/* ------- configuration */
+
+static void add_problem(void *arg, const char *line)
+{
+	json_array_append_new(arg, view_text(line));
+}
+
+void endpoint_reload(struct call *c)
+{
+	json_t *problems = json_array();
+	bool fine = c->conf->reload(c->conf->arg, add_problem, problems);
+	json_t *o = json_object();
+
+	if (!fine)
+		json_object_set_new(o, "error",
+				    json_string("the configuration was "
+						"refused; the old one stays"));
+	json_object_set_new(o, "reloaded", json_boolean(fine));
+	json_object_set_new(o, "problems", problems);
+	call_answer(c, fine ? 200 : 409, o);
+}
+
+void endpoint_check_config(struct call *c)
+{
+	json_t *problems = json_array();
+	bool fine = c->conf->check(c->conf->arg, add_problem, problems);
+	json_t *o = json_object();
+
+	json_object_set_new(o, "ok", json_boolean(fine));
+	json_object_set_new(o, "problems", problems);
+	call_answer(c, 200, o);
+}
+
+/* ------- log level */
+
+void endpoint_log_level(struct call *c)
+{
+	const char *word = json_string_value(json_object_get(c->body, "level"));
+	char actor[CALL_ACTOR_MAX];
+	enum log_level level;
+
+	if (!word || !log_level_parse(word, &level)) {
+		call_fail(c, 400, "level: wants debug, info, warn or error");
+		return;
+	}
+	call_actor(c, actor);
+	/* Said while at least one of the two levels shows it. */
+	if (level < log_level())
+		log_set_level(level);
+	log_fact(LOG_INFO, 0, "log-level", F_STR("actor", actor),
+		 F_STR("log_level", word));
+	log_set_level(level);
+	call_answer(c, 200, json_pack("{s:s}", "level", word));
+}

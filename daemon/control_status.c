@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * control_status - the endpoint that says how the daemon is.
+ */
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/census.h"
+#include "daemon/endpoint.h"
+
+/* ------- counts */
+
+enum count { COUNT_MESSAGES, COUNT_RECIPIENTS };
+
+/* State -> count, all states named, so that a script finds them. */
+static json_t *by_state(const struct census *census, enum count what)
+{
+	json_int_t counts[SHOWN_STATES] = { 0 };
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < census->n; i++) {
+		const struct group *g = &census->groups[i];
+
+		counts[g->state] += (json_int_t)(what == COUNT_MESSAGES
+							 ? g->messages
+							 : g->recipients);
+	}
+	for (int s = 0; s < SHOWN_STATES; s++)
+		json_object_set_new(o, shown_state_word((enum rcpt_state)s),
+				    json_integer(counts[s]));
+	return o;
+}
+
+/* Arrival of the oldest mail that still waits; 0: nothing does. */
+static int64_t oldest_ms(const struct census *census)
+{
+	int64_t oldest = 0;
+
+	for (size_t i = 0; i < census->n; i++) {
+		const struct group *g = &census->groups[i];
+
+		if ((g->state != STATE_ACTIVE &&
+		     rcpt_state_is_final(g->state)) ||
+		    g->oldest_ms == 0)
+			continue;
+		if (oldest == 0 || g->oldest_ms < oldest)
+			oldest = g->oldest_ms;
+	}
+	return oldest;
+}
+
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+/* ------- parts of the answer */
+
+static json_t *queue(struct store *store, const struct census *census,
+		     const struct totals *t)
+{
+	struct store_space space;
+	int64_t oldest = oldest_ms(census);
+	json_t *o = json_object();
+
+	store->ops->space(store, &space);
+	json_object_set_new(o, "oldest_s",
+			    oldest ? json_integer((clock_wall_ms() - oldest) /
+						  1000)
+				   : json_null());
+	json_object_set_new(o, "used_bytes", number(space.used_bytes));
+	json_object_set_new(o, "max_bytes", number(space.max_bytes));
+	json_object_set_new(o, "free_disk_bytes",
+			    number(space.free_disk_bytes));
+	json_object_set_new(o, "full", json_boolean(space.full));
+	/* Recipients since the queue was made. */
+	json_object_set_new(o, "accepted", number(t->accepted));
+	json_object_set_new(o, "delivered", number(t->delivered));
+	json_object_set_new(o, "expired", number(t->expired));
+	json_object_set_new(o, "failed", number(t->failed));
+	json_object_set_new(o, "removed", number(t->removed));
+	return o;
+}
+
+static json_t *troubled(const struct dispatch_question *q)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < q->nviews; i++)
+		if (q->views[i].state != DESTINATION_UP)
+			json_array_append_new(list,
+					      view_destination(&q->views[i]));
+	return list;
+}
+
+/* Whole days, towards the past: one that ended this morning has -1 left. */
+static int64_t days_left(int64_t not_after_ms)
+{
+	const int64_t day_ms = 24LL * 3600 * 1000;
+	int64_t left_ms = not_after_ms - clock_wall_ms();
+
+	return left_ms >= 0 ? left_ms / day_ms
+			    : -((-left_ms + day_ms - 1) / day_ms);
+}
+
+static json_t *certificate(const struct conf_identity *identity,
+			   const struct tls_identity *loaded)
+{
+	struct tls_cert_info info;
+	json_t *o = json_object();
+
+	tls_identity_info(loaded, &info);
+	json_object_set_new(o, "identity", view_text(identity->name));
+	json_object_set_new(o, "file", view_text(identity->certificate));
+	json_object_set_new(o, "subject", view_text(info.subject));
+	json_object_set_new(o, "issuer", view_text(info.issuer));
+	json_object_set_new(o, "names", view_text(info.names));
+	json_object_set_new(o, "serial", view_text(info.serial));
+	json_object_set_new(o, "not_before", view_time(info.not_before_ms));
+	json_object_set_new(o, "not_after", view_time(info.not_after_ms));
+	json_object_set_new(o, "days_left",
+			    json_integer(days_left(info.not_after_ms)));
+	return o;
+}
+
+static json_t *certificates(const struct snapshot *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->conf->nidentities; i++)
+		json_array_append_new(list,
+				      certificate(&s->conf->identities[i],
+						  s->identities[i]));
+	return list;
+}
+
+/* ------- the endpoint */
+
+static void on_view(struct call *c)
+{
+	const struct dispatch_question *q = &c->question;
+	struct store *store = c->relay->store;
+	struct census census;
+	struct totals totals;
+	struct err e;
+	json_t *o;
+
+	if (store->ops->totals(store, &totals, &e) != ST_OK ||
+	    census_take(store, q->active, q->nactive, &census, &e) != ST_OK) {
+		call_fail_err(c, &e);
+		return;
+	}
+	o = json_object();
+	json_object_set_new(o, "version", json_string(RELAYD_VERSION));
+	json_object_set_new(o, "pid", json_integer(getpid()));
+	json_object_set_new(o, "uptime_s",
+			    json_integer((clock_mono_ms() -
+					  c->conf->started_mono_ms) /
+					 1000));
+	json_object_set_new(o, "hostname",
+			    view_text(c->snapshot->conf->hostname));
+	json_object_set_new(o, "messages", by_state(&census, COUNT_MESSAGES));
+	json_object_set_new(o, "recipients",
+			    by_state(&census, COUNT_RECIPIENTS));
+	json_object_set_new(o, "destinations", troubled(q));
+	json_object_set_new(o, "certificates", certificates(c->snapshot));
+	json_object_set_new(o, "queue", queue(store, &census, &totals));
+	census_release(&census);
+	call_answer(c, 200, o);
+}
+
+void endpoint_status(struct call *c)
+{
+	call_ask(c, ORDER_VIEW, NULL, on_view);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * control_trace - the endpoint that tells a message's history, also of one
+ * that is settled and gone.
+ */
+#include <event2/buffer.h>
+#include <stdlib.h>
+
+#include "base/units.h"
+#include "daemon/endpoint.h"
+
+enum { EVENTS_MAX = 50000 };
+
+struct trace {
+	uint64_t *ids;                   /* owned */
+	size_t n, next;
+	struct evbuffer *out;            /* owned */
+};
+
+static void trace_free(void *state)
+{
+	struct trace *t = state;
+
+	free(t->ids);
+	evbuffer_free(t->out);
+	free(t);
+}
+
+/* Events come before their message is known: they wait here. */
+struct history {
+	struct event *events;            /* owned */
+	size_t n;
+};
+
+static bool keep_event(void *arg, const struct event *ev)
+{
+	struct history *h = arg;
+
+	/* The store's copy of what the message itself says. */
+	if (ev->kind == EVENT_RECEIVED)
+		return true;
+	if ((h->n & (h->n - 1)) == 0)
+		h->events = xrealloc(h->events, h->n ? h->n * 2 : 1,
+				     sizeof(*h->events));
+	event_copy(&h->events[h->n++], ev);
+	return h->n < EVENTS_MAX;
+}
+
+static void add_history(struct evbuffer *out, const struct message *m,
+			const struct history *h)
+{
+	call_line(out, view_received(m));
+	for (size_t i = 0; i < h->n; i++)
+		call_line(out, view_event(m, &h->events[i]));
+}
+
+static enum status read_history(struct call *c, uint64_t id,
+				struct evbuffer *out, struct err *e)
+{
+	struct store *store = c->relay->store;
+	struct history h = { 0 };
+	struct message *m = NULL;
+	enum status st;
+
+	st = store->ops->history(store, id, &m, keep_event, &h, e);
+	if (st == ST_OK)
+		add_history(out, m, &h);
+	for (size_t i = 0; i < h.n; i++)
+		event_release(&h.events[i]);
+	free(h.events);
+	message_free(m);
+	return st;
+}
+
+static void send_next(struct call *c)
+{
+	struct trace *t = c->state;
+	struct err e;
+
+	/* One that was forgotten since it was found is left out. */
+	if (read_history(c, t->ids[t->next++], t->out, &e) == ST_TEMP) {
+		call_break(c);
+		return;
+	}
+	call_send(c, t->out, t->next < t->n ? send_next : call_end);
+}
+
+/* A Message-ID with or without its brackets. */
+static enum status find(struct call *c, struct trace *t, struct err *e)
+{
+	struct store *store = c->relay->store;
+	struct span s = span_of(c->rest);
+	enum status st;
+	char *bare;
+
+	if (s.len >= 2 && s.at[0] == '<' && s.at[s.len - 1] == '>')
+		s = (struct span){ s.at + 1, s.len - 2 };
+	bare = span_dup(s);
+	st = store->ops->find(store, bare, &t->ids, &t->n, e);
+	free(bare);
+	return st;
+}
+
+void endpoint_trace(struct call *c)
+{
+	struct trace *t = xcalloc(1, sizeof(*t));
+	struct err e;
+	uint64_t id;
+
+	t->out = evbuffer_new();
+	BUG_ON(!t->out);
+	c->state = t;
+	c->state_free = trace_free;
+
+	if (msg_id_parse(c->rest, &id) &&
+	    read_history(c, id, t->out, &e) == ST_OK) {
+		call_stream(c, "application/x-ndjson");
+		call_send(c, t->out, call_end);
+		return;
+	}
+	if (find(c, t, &e) != ST_OK && e.status == ST_TEMP) {
+		call_fail_err(c, &e);
+		return;
+	}
+	if (t->n == 0) {
+		call_fail(c, 404, "no trace of %s", c->rest);
+		return;
+	}
+	call_stream(c, "application/x-ndjson");
+	send_next(c);
+}

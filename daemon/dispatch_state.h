@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * dispatch_state - what the files of dispatch share, and nobody else.
+ *
+ *	dispatch.c          the thread, its notes and its turn
+ *	dispatch_lane.c     reads ahead, gives out, defers what is blocked
+ *	dispatch_upkeep.c   expiry, trimming, moving mail to today's routes
+ *	lane.c, destination.c   the pure parts
+ *
+ * Thread: dispatch.
+ */
+#ifndef DAEMON_DISPATCH_STATE_H
+#define DAEMON_DISPATCH_STATE_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "daemon/lane.h"
+
+struct dispatch {
+	struct relay    *relay;
+	struct thread   *thread;
+	struct mailbox  *mail;
+	struct snapshot *snapshot;       /* today's; owned reference */
+	struct lane     *lanes;          /* hash */
+	struct active   *actives;        /* hash */
+	size_t   next_worker;
+	unsigned deliveries;             /* of all lanes */
+	bool     stopping;
+	int64_t  wake_mono_ms;           /* when the next turn is due at the
+					    latest */
+	_Atomic int64_t turned_mono_ms;
+
+	/* dispatch_upkeep.c */
+	bool     routes_changed;         /* mail may be in the wrong lane */
+	uint64_t route_cursor;
+	bool     upkeep_busy;            /* a TRIM is under way */
+	int64_t  next_expiry_mono_ms, next_trim_mono_ms;
+};
+
+/* "Look again at this time, at the latest." */
+void dispatch_wake_at(struct dispatch *d, int64_t mono_ms);
+struct lane *dispatch_lane(struct dispatch *d, const char *name);
+struct active *dispatch_active(struct dispatch *d, uint64_t id,
+			       uint32_t number);
+void dispatch_activate(struct dispatch *d, struct lane *l, uint64_t id,
+		       uint32_t number);
+void dispatch_release(struct dispatch *d, uint64_t id, uint32_t number);
+/* Writes its state down. */
+void dispatch_remember(struct dispatch *d, const struct destination *dest);
+
+/* dispatch_lane.c */
+void lane_advance(struct dispatch *d, struct lane *l);
+/* A delivery came back. */
+void lane_returned(struct dispatch *d, struct delivery *delivery);
+/* Says QUIT to every parked connection. */
+void lane_unpark(struct lane *l);
+
+/* dispatch_upkeep.c */
+void upkeep_start(struct dispatch *d);
+void upkeep_turn(struct dispatch *d);
+
+#endif

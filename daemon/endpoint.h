@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * endpoint - the handlers of the control API, one for each of its endpoints.
+ *
+ * daemon/control.c has the table of their paths; relayctl(8) says what each
+ * takes and gives.
+ *
+ * Thread: main.
+ */
+#ifndef DAEMON_ENDPOINT_H
+#define DAEMON_ENDPOINT_H
+
+#include "daemon/call.h"
+
+/* control_status.c */
+call_step endpoint_status;
+
+/* control_destination.c */
+call_step endpoint_destinations;
+call_step endpoint_probe;
+
+/* control_list.c */
+call_step endpoint_list;
+
+/* control_summary.c */
+call_step endpoint_summary;
+
+/* control_message.c; c->rest is "ID", "ID/raw" or "ID/body" */
+call_step endpoint_message;
+
+/* control_trace.c; c->rest is an id or a Message-ID */
+call_step endpoint_trace;
+
+/* control_change.c */
+call_step endpoint_resubmit;
+call_step endpoint_hold;
+call_step endpoint_release;
+call_step endpoint_remove;
+
+/* control_admin.c */
+call_step endpoint_reload;
+call_step endpoint_log_level;
+call_step endpoint_check_config;
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * lane - all mail of one route: what of it is in hand, and who of its
+ * destinations may have it.
+ *
+ * The schedule is on disk; a lane holds at most a few hundred jobs of it, read
+ * ahead.  Every recipient in hand is in the table of `active` ones, so that
+ * reading the schedule again never gives it out twice: from the moment it was
+ * read until its outcome is durable.
+ *
+ * Thread: dispatch.
+ */
+#ifndef DAEMON_LANE_H
+#define DAEMON_LANE_H
+
+#include <uthash.h>
+
+#include "daemon/destination.h"
+
+enum {
+	LANE_READY_MAX = 512,            /* jobs in hand */
+	LANE_READ_MAX = 256,             /* recipients read at once */
+	JOB_RECIPIENTS_MAX = 100,        /* in one transaction */
+	GIVE_MAX = 16,                   /* jobs in one throw */
+};
+
+/* Where a recipient in hand is. */
+enum active_place {
+	ACTIVE_READY,                    /* waits in its lane */
+	ACTIVE_GIVEN,                    /* with a worker */
+	ACTIVE_BLOCKED,                  /* is being deferred by us */
+};
+
+struct active_key {
+	uint64_t id;
+	uint32_t number;
+	uint32_t zero;                   /* the key has no padding */
+};
+
+struct active {
+	struct active_key key;
+	enum active_place place;
+	struct lane      *lane;
+	UT_hash_handle    hh;
+};
+
+struct lane {
+	char *name;                      /* owned */
+	const struct conf_route *route;  /* NULL: no route of this name today */
+	struct destination **destinations;       /* owned, in order to try */
+	size_t ndestinations;
+	struct job *ready, **ready_end;
+	size_t nready;
+	size_t nblocked;                 /* recipients being deferred by us */
+	bool more_due;                   /* WAIT_TIME: the disk may have more */
+	bool more_waiting;               /* WAIT_DESTINATION: likewise */
+	bool waiting_seen;               /* mail waits for a destination */
+	int64_t next_due_wall_ms;        /* of WAIT_TIME; INT64_MAX: none */
+	struct delivery *parked;         /* connected, waiting for work */
+	unsigned deliveries;             /* parked ones and those away */
+	UT_hash_handle hh;
+};
+
+MUST_USE struct lane *lane_new(const char *name);
+/* Nothing of it may be away. */
+void lane_free(struct lane *l);
+
+/* Takes today's route and its destinations; those that are still the same
+ * keep their state. */
+void lane_set_route(struct lane *l, const struct conf_route *route);
+struct destination *lane_destination(struct lane *l, const char *name);
+/* The first one that is up; NULL: none. */
+struct destination *lane_up(struct lane *l);
+/* What is in hand and not yet given. */
+void lane_add_ready(struct lane *l, struct job *j);
+void lane_return_ready(struct lane *l, struct job **list);
+struct job *lane_take_ready(struct lane *l);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * outbound_connect - the way of a session to its destination: resolve,
+ * connect, secure; address after address.
+ *
+ * Every address of the host is tried in turn until one meets the whole policy
+ * of the route.  When none does, the failure reported is the one of the
+ * address that came furthest: "certificate expired" of the IPv4 address says
+ * more than "unreachable" of the IPv6 one.
+ *
+ * Opportunistic TLS tries an address a second time in clear text, but only
+ * when the handshake itself failed: what is wrong with a certificate under a
+ * policy that verifies is no reason to go without.  Forced TLS has no such
+ * second try; there is no code path from it to clear text.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/outbound_session.h"
+#include "tls/session.h"
+
+enum { HANDSHAKE_TIMEOUT_MS = 2 * 60 * 1000 };
+
+static void try_address(struct outbound *o);
+
+/* ------- resolve */
+
+static void lookup_failed(struct outbound *o, enum lookup_result result)
+{
+	struct facts facts = outbound_facts(o, FACT_LOOKUP);
+	struct failure failure;
+
+	facts.host = o->delivery->host->host;
+	facts.lookup = result;
+	diagnose(&facts, &failure);
+	outbound_address_failed(o, &failure);
+}
+
+static void on_looked_up(void *arg, enum lookup_result result,
+			 const struct addr *addrs, size_t n)
+{
+	struct outbound *o = arg;
+
+	o->lookup = NULL;
+	if (result != LOOKUP_OK || n == 0) {
+		lookup_failed(o, result);
+		return;
+	}
+	o->addrs = xcalloc(n, sizeof(*addrs));
+	memcpy(o->addrs, addrs, n * sizeof(*addrs));
+	o->naddrs = n;
+	try_address(o);
+}
+
+void outbound_resolve(struct outbound *o)
+{
+	const struct host_port *host = o->delivery->host;
+
+	o->lookup = lookup_start(o->worker->resolver, host->host, host->port,
+				 on_looked_up, o);
+}
+
+/* ------- connect */
+
+static void note_address(struct outbound *o)
+{
+	char text[ADDR_TEXT_MAX];
+
+	addr_text(text, &o->addrs[o->at]);
+	free(o->delivery->address);
+	o->delivery->address = xstrdup(text);
+}
+
+static void try_address(struct outbound *o)
+{
+	struct failure failure;
+	struct err e;
+
+	note_address(o);
+	if (stream_connect(&o->stream, o->worker->base, &o->addrs[o->at], NULL,
+			   outbound_stream_seen, o, &e) == ST_OK) {
+		stream_deadline(o->stream,
+				o->delivery->route->connect_timeout_ms);
+		return;
+	}
+	struct facts facts = outbound_facts(o, FACT_CONNECT);
+	facts.os = e.os;
+	diagnose(&facts, &failure);
+	outbound_address_failed(o, &failure);
+}
+
+void outbound_connected(struct outbound *o)
+{
+	static const enum client_tls how[] = {
+		[CONF_TLS_OFF] = CLIENT_TLS_OFF,
+		[CONF_TLS_OPPORTUNISTIC] = CLIENT_TLS_IF_OFFERED,
+		[CONF_TLS_FORCED] = CLIENT_TLS_FORCED,
+		[CONF_TLS_IMPLICIT] = CLIENT_TLS_FORCED,
+	};
+	enum conf_tls tls = o->delivery->route->tls;
+	bool second = tls == CONF_TLS_OPPORTUNISTIC && o->clear_cause;
+	const struct client_conf conf = {
+		.hostname = o->delivery->snapshot->conf->hostname,
+		.tls = second ? CLIENT_TLS_OFF : how[tls],
+	};
+
+	o->client = client_new(&conf);
+	outbound_talk(o);
+}
+
+/* ------- secure */
+
+static enum tls_verify verify_of(const struct conf_route *route)
+{
+	switch (route->verify) {
+	case CONF_VERIFY_NONE:
+		return TLS_VERIFY_NONE;
+	case CONF_VERIFY_CA:
+		return TLS_VERIFY_CA;
+	case CONF_VERIFY_NAME:
+		break;
+	}
+	return TLS_VERIFY_NAME;
+}
+
+void outbound_start_tls(struct outbound *o)
+{
+	const struct conf_route *route = o->delivery->route;
+	const struct snapshot *snapshot = o->delivery->snapshot;
+	const struct tls_policy policy = {
+		.verify = verify_of(route),
+		.trust = snapshot_trust(snapshot, route->trust),
+		.names = (const char *const *)route->names.at,
+		.nnames = route->names.n,
+		.pins = (const uint8_t(*)[32])route->pins,
+		.npins = route->npins,
+		.common_name = route->common_name,
+	};
+	struct transport *tls;
+	struct err e;
+
+	if (tls_client_new(&tls, stream_fd(o->stream), o->delivery->host->host,
+			   &policy, snapshot_identity(snapshot, route->identity),
+			   &e) != ST_OK) {
+		struct facts facts = outbound_facts(o, FACT_SELF);
+		struct failure failure;
+
+		facts.text = e.text;
+		diagnose(&facts, &failure);
+		failure.cause = CAUSE_IS_SELF_CONFIG;
+		outbound_address_failed(o, &failure);
+		return;
+	}
+	o->shaking = true;
+	stream_deadline(o->stream, HANDSHAKE_TIMEOUT_MS);
+	/* Bytes that came in clear behind the 220 are thrown away: whoever put
+	 * them there (RFC 3207 section 4.2), they are not the peer's under
+	 * TLS. */
+	size_t injected = stream_secure(o->stream, tls);
+	if (injected > 0)
+		log_fact(LOG_WARN, 0, "starttls-injection",
+			 F_STR("destination", o->delivery->destination),
+			 F_INT("bytes", injected));
+}
+
+static void note_certificate(struct outbound *o)
+{
+	struct tls_cert_info info;
+	char until[CLOCK_RFC3339_MAX];
+
+	if (!tls_session_peer(stream_transport(o->stream), &info))
+		return;
+	clock_rfc3339(until, info.not_after_ms);
+	free(o->delivery->certificate);
+	o->delivery->certificate =
+		xasprintf("subject=%s names=%s issuer=%s not_after=%s "
+			  "serial=%s",
+			  info.subject, info.names, info.issuer, until,
+			  info.serial);
+}
+
+void outbound_secured(struct outbound *o)
+{
+	const struct transport *tls = stream_transport(o->stream);
+
+	o->shaking = false;
+	o->clear_cause = CAUSE_IS_NONE;
+	snprintf(o->tls, sizeof(o->tls), "%s", tls_session_version(tls));
+	snprintf(o->verified, sizeof(o->verified), "%s",
+		 tls_session_verified(tls));
+	note_certificate(o);
+	client_tls_started(o->client);
+	outbound_talk(o);
+}
+
+/* ------- it did not work */
+
+/* How far an address came, so that the best failure is told. */
+static unsigned progress_of(const struct outbound *o)
+{
+	if (!o->client)
+		return 1;
+	return 2 + (unsigned)client_stage(o->client) + (o->shaking ? 1 : 0);
+}
+
+/* Only the handshake itself, or the refusal to begin it. */
+static bool may_go_clear(const struct outbound *o, const struct failure *f)
+{
+	if (o->delivery->route->tls != CONF_TLS_OPPORTUNISTIC || o->clear_cause)
+		return false;
+	switch ((int)f->cause) {
+	case CAUSE_IS_TLS_REFUSED:
+	case CAUSE_IS_TLS_HANDSHAKE:
+	case CAUSE_IS_TLS_TIMEOUT:
+	case CAUSE_IS_TLS_VERSION:
+	case CAUSE_IS_TLS_CLIENT_CERT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void close_address(struct outbound *o)
+{
+	if (o->stream && o->shaking)
+		note_certificate(o);
+	stream_free(o->stream);
+	o->stream = NULL;
+	client_free(o->client);
+	o->client = NULL;
+	o->shaking = false;
+}
+
+void outbound_address_failed(struct outbound *o, const struct failure *f)
+{
+	unsigned progress = progress_of(o);
+	bool again = o->naddrs > 0 && may_go_clear(o, f);
+
+	if (progress >= o->progress) {
+		o->progress = progress;
+		o->failure = *f;
+	}
+	close_address(o);
+	if (again) {
+		o->clear_cause = f->cause;
+		try_address(o);
+		return;
+	}
+	o->clear_cause = CAUSE_IS_NONE;
+	if (o->naddrs > 0 && ++o->at < o->naddrs && f->reach != AT_SELF) {
+		try_address(o);
+		return;
+	}
+	o->delivery->failed = true;
+	o->delivery->failure = o->failure;
+	outbound_over(o);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * policy - may this client, with this TLS, send to this recipient?
+ *
+ * Who the client is (network, certificate name) picks the source; what the
+ * source says (TLS, recipients) is then the law.  A client whose certificate
+ * names do not match simply is not that source: the next one is looked at.
+ */
+#include "daemon/policy.h"
+
+#include "daemon/route.h"
+#include "smtp/address.h"
+#include "tls/session.h"
+
+static bool in_networks(const struct conf_source *s, const struct addr *addr)
+{
+	if (s->nnetworks == 0)
+		return true;
+	for (size_t i = 0; i < s->nnetworks; i++)
+		if (network_has(&s->networks[i], addr))
+			return true;
+	return false;
+}
+
+static bool may_become(const struct conf_source *s,
+		       const struct policy_client *client)
+{
+	return in_networks(s, client->addr) && s->forced_tls && !client->tls;
+}
+
+static bool is_source(const struct conf_source *s,
+		      const struct policy_client *client)
+{
+	if (!in_networks(s, client->addr))
+		return false;
+	if (s->client_names.n == 0)
+		return true;
+	return client->tls &&
+	       tls_session_peer_named(client->tls,
+				      (const char *const *)s->client_names.at,
+				      s->client_names.n);
+}
+
+static const struct conf_source *find_source(const struct conf_listener *l,
+					     const struct policy_client *client)
+{
+	for (size_t i = 0; i < l->nsources; i++)
+		if (is_source(&l->sources[i], client))
+			return &l->sources[i];
+	return NULL;
+}
+
+/* The client could be one of these sources if it used TLS. */
+static bool would_be_source_in_tls(const struct conf_listener *l,
+				   const struct policy_client *client)
+{
+	for (size_t i = 0; i < l->nsources; i++)
+		if (may_become(&l->sources[i], client))
+			return true;
+	return false;
+}
+
+static enum status demand_tls(struct err *e)
+{
+	enum status st =
+		err_perm(e, 7, 0, "Must issue a STARTTLS command first");
+
+	e->reply = 530;
+	return st;
+}
+
+static enum status check_source(const struct conf_listener *listener,
+				const struct policy_client *client,
+				const struct conf_source **out, struct err *e)
+{
+	*out = NULL;
+	if (listener->nsources == 0) {
+		if (addr_is_loopback(client->addr))
+			return ST_OK;
+		return err_perm(e, 7, 1, "Relaying is not allowed from here");
+	}
+	const struct conf_source *s = find_source(listener, client);
+	if (!s && would_be_source_in_tls(listener, client))
+		return demand_tls(e);
+	if (!s)
+		return err_perm(e, 7, 1, "Relaying is not allowed from here");
+	if (s->forced_tls && !client->tls)
+		return demand_tls(e);
+	*out = s;
+	return ST_OK;
+}
+
+enum status policy_sender(const struct conf_listener *listener,
+			  const struct policy_client *client, struct err *e)
+{
+	const struct conf_source *source;
+	enum status st = check_source(listener, client, &source, e);
+
+	/* Who may not relay at all hears it at RCPT, where the recipient can
+	 * be named; only the demand for TLS comes before. */
+	return st != ST_OK && e->reply == 530 ? st : ST_OK;
+}
+
+static bool takes_recipient(const struct conf_source *s, const char *recipient)
+{
+	char domain[DOMAIN_MAX + 1];
+
+	if (!s || s->recipients.n == 0)
+		return true;
+	address_domain_lower(domain, recipient);
+	for (size_t i = 0; i < s->recipients.n; i++)
+		if (conf_domain_matches(s->recipients.at[i], domain))
+			return true;
+	return false;
+}
+
+enum status policy_recipient(const struct conf *conf,
+			     const struct conf_listener *listener,
+			     const struct policy_client *client,
+			     const char *recipient, struct policy_answer *out,
+			     struct err *e)
+{
+	const struct conf_source *source;
+	enum status st = check_source(listener, client, &source, e);
+
+	if (st != ST_OK)
+		return st;
+	if (!takes_recipient(source, recipient))
+		return err_perm(e, 7, 1,
+				"Relaying to <%s> is not allowed from here",
+				recipient);
+	const struct conf_route *route = route_for(conf, recipient);
+	if (!route)
+		return err_perm(e, 4, 4, "No route to <%s>", recipient);
+	out->source = source;
+	out->route = route;
+	return ST_OK;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * policy - may this client, with this TLS, send to this recipient?
+ *
+ * The first source whose networks (and, if given, verified certificate names)
+ * match the client decides; a listener without sources takes loopback clients
+ * only.  relayd is never an open relay by omission.
+ *
+ * Thread: any; pure but for the certificate names it asks tls/ about.
+ */
+#ifndef DAEMON_POLICY_H
+#define DAEMON_POLICY_H
+
+#include "conf/conf.h"
+#include "net/transport.h"
+
+struct policy_client {
+	const struct addr      *addr;
+	const struct transport *tls;     /* NULL: clear text */
+};
+
+struct policy_answer {
+	const struct conf_source *source;        /* NULL: loopback by default */
+	const struct conf_route  *route;
+};
+
+/* May mail for `recipient` ("user@dom") come in?  ST_PERM 550 5.7.1 (no
+ * source, or not for this recipient), 530 5.7.0 (the source demands TLS),
+ * 550 5.4.4 (no route). */
+MUST_USE enum status policy_recipient(const struct conf *conf,
+				      const struct conf_listener *listener,
+				      const struct policy_client *client,
+				      const char *recipient,
+				      struct policy_answer *out,
+				      struct err *e);
+/* Is there any source for this client? For MAIL: ST_PERM 530 5.7.0 when all
+ * that match demand TLS. */
+MUST_USE enum status policy_sender(const struct conf_listener *listener,
+				   const struct policy_client *client,
+				   struct err *e);
+
+#endif

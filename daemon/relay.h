@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * relay - the parts of a running daemon, so that each can reach the others.
+ *
+ * Filled by daemon/main before any thread starts, emptied after all of them
+ * ended; in between it does not change.
+ */
+#ifndef DAEMON_RELAY_H
+#define DAEMON_RELAY_H
+
+#include <stdatomic.h>
+
+#include "base/tally.h"
+#include "daemon/snapshot.h"
+#include "queue/writer.h"
+
+struct dispatch;
+struct worker;
+
+/* A bound socket; the listener is looked up by name in today's snapshot. */
+struct listening {
+	int    fd;                       /* owned by main */
+	struct addr addr;
+	char  *listener;                 /* its name, owned */
+	atomic_uint connections;         /* of all workers */
+};
+
+struct relay {
+	struct store    *store;
+	struct writer   *writer;
+	struct dispatch *dispatch;
+	struct worker  **workers;
+	size_t           nworkers;
+	struct listening *listening;
+	size_t           nlistening;
+	struct tally    *clients;        /* connections per client address */
+	struct mailbox  *main_mail;      /* of the main thread */
+	const char      *resolver_servers;       /* tests: NULL is the system's */
+	atomic_ullong    received, delivered, deferred, expired, failed;
+};
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * route - names lanes and destinations, and tells when a route has changed in
+ * a way that matters to mail which waits under it.
+ */
+#include "daemon/route.h"
+
+#include <string.h>
+
+#include "smtp/address.h"
+
+const struct conf_route *route_for(const struct conf *conf, const char *address)
+{
+	char domain[DOMAIN_MAX + 1];
+
+	address_domain_lower(domain, address);
+	/* RFC 5321 4.5.1: `postmaster` alone is ours; it goes where mail for
+	 * our own name goes. */
+	if (domain[0] == '\0') {
+		struct span name = span_of(conf->hostname);
+
+		if (name.len > DOMAIN_MAX)
+			name.len = DOMAIN_MAX;
+		for (size_t i = 0; i < name.len; i++) {
+			char c = name.at[i];
+
+			domain[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+		}
+		domain[name.len] = '\0';
+	}
+	return conf_route_for(conf, domain);
+}
+
+char *destination_name(const struct conf_route *route,
+		       const struct host_port *host)
+{
+	if (strchr(host->host, ':'))
+		return xasprintf("%s/[%s]:%u", route->name, host->host,
+				 (unsigned)host->port);
+	return xasprintf("%s/%s:%u", route->name, host->host,
+			 (unsigned)host->port);
+}
+
+const char *lane_name(const struct conf_route *route)
+{
+	return route->name;
+}
+
+/* ------- did the policy change? */
+
+static bool strings_differ(const struct conf_strings *a,
+			   const struct conf_strings *b)
+{
+	if (a->n != b->n)
+		return true;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->at[i], b->at[i]) != 0)
+			return true;
+	return false;
+}
+
+static bool hosts_differ(const struct conf_route *a, const struct conf_route *b)
+{
+	if (a->mx != b->mx || a->nhosts != b->nhosts)
+		return true;
+	for (size_t i = 0; i < a->nhosts; i++)
+		if (a->hosts[i].port != b->hosts[i].port ||
+		    strcmp(a->hosts[i].host, b->hosts[i].host) != 0)
+			return true;
+	return false;
+}
+
+static bool pins_differ(const struct conf_route *a, const struct conf_route *b)
+{
+	return a->npins != b->npins ||
+	       (a->npins > 0 &&
+		memcmp(a->pins, b->pins, a->npins * sizeof(*a->pins)) != 0);
+}
+
+static bool trusts_differ(const struct conf_trust *a,
+			  const struct conf_trust *b)
+{
+	if (!a || !b)
+		return a != b;
+	return strcmp(a->name, b->name) != 0 ||
+	       strings_differ(&a->ca, &b->ca) || a->crl != b->crl ||
+	       strings_differ(&a->crl_files, &b->crl_files) ||
+	       strcmp(a->min_tls, b->min_tls) != 0;
+}
+
+static bool identities_differ(const struct conf_identity *a,
+			      const struct conf_identity *b)
+{
+	if (!a || !b)
+		return a != b;
+	return strcmp(a->name, b->name) != 0 ||
+	       strcmp(a->certificate, b->certificate) != 0 ||
+	       strcmp(a->key, b->key) != 0;
+}
+
+bool route_policy_differs(const struct conf_route *a,
+			  const struct conf_route *b)
+{
+	return hosts_differ(a, b) || a->tls != b->tls ||
+	       a->verify != b->verify || strings_differ(&a->names, &b->names) ||
+	       pins_differ(a, b) || a->common_name != b->common_name ||
+	       trusts_differ(a->trust, b->trust) ||
+	       identities_differ(a->identity, b->identity);
+}

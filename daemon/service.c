@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * service - starts, reloads and stops the parts of the relay in order.
+ *
+ * What the order is for:
+ *  - struct relay names every worker before a thread runs that might look
+ *    there; a worker's thread, which accepts, comes after the dispatcher;
+ *  - the certificates are read after root was given up, so that what could be
+ *    started can be reloaded;
+ *  - the dispatcher stops to give out before the workers stop, and ends after
+ *    them, because their deliveries come back to it; the writer's thread ends
+ *    last, so that whatever they settled becomes durable.
+ */
+#include "daemon/service.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "daemon/control.h"
+#include "daemon/dispatch.h"
+#include "daemon/notify.h"
+#include "daemon/privs.h"
+#include "daemon/settings.h"
+#include "daemon/sockets.h"
+#include "daemon/status.h"
+#include "daemon/watchdog.h"
+#include "daemon/worker.h"
+
+enum {
+	COMMIT_MAX_OPS = 512,
+	COMMIT_MAX_BYTES = 16 * 1024 * 1024,
+	STATUS_EVERY_S = 10,
+};
+
+enum signal_kind { ON_TERM, ON_INT, ON_HUP, ON_USR1, SIGNAL_KINDS };
+
+struct service {
+	struct service_conf conf;
+	struct relay relay;
+	struct snapshot *snapshot;       /* today's; owned reference */
+	struct event_base *base;
+	struct event *signals[SIGNAL_KINDS];
+	struct event *mail_event, *status_tick;
+	struct control *control;
+	struct watchdog *watchdog;
+	struct status_asker *status_line;        /* for the log */
+	struct status_asker *status_told;        /* for the service manager */
+	int64_t started_mono_ms;
+
+	bool dispatching;                /* its thread runs */
+	bool stopping;
+	struct stopped {
+		struct note note;
+		struct service *service;
+	} *drained;                      /* one for each worker; owned */
+	size_t ndrained;
+};
+
+/* ------- reload */
+
+static void publish(struct service *s, struct snapshot *next)
+{
+	snapshot_unref(s->snapshot);
+	s->snapshot = next;
+	settings_apply_log(next->conf, s->conf.debug);
+	dispatch_publish(s->relay.dispatch, next);
+	for (size_t i = 0; i < s->relay.nworkers; i++)
+		worker_publish(s->relay.workers[i], next);
+}
+
+static bool service_reload(void *arg, conf_complain *complain,
+			   void *complain_arg)
+{
+	struct service *s = arg;
+	struct snapshot *next;
+
+	if (s->stopping) {
+		complain(complain_arg, "relayd is about to stop");
+		return false;
+	}
+	notify_reloading();
+	next = settings_next(&s->conf.file, s->snapshot->conf, complain,
+			     complain_arg);
+	if (next) {
+		publish(s, next);
+		log_fact(LOG_INFO, 0, "reloaded",
+			 F_STR("file", s->conf.file.file));
+		settings_log(next);
+	}
+	notify_ready(next ? "reloaded" : "reload refused, see the log");
+	return next != NULL;
+}
+
+/* ------- what control asks */
+
+static bool service_check(void *arg, conf_complain *complain,
+			  void *complain_arg)
+{
+	const struct service *s = arg;
+	const struct check_report report = {
+		.problem = complain,
+		.warning = complain,
+		.arg = complain_arg,
+	};
+
+	return check_file(&s->conf.file, &report);
+}
+
+static struct snapshot *service_snapshot(void *arg)
+{
+	const struct service *s = arg;
+
+	return s->snapshot;
+}
+
+/* ------- stop */
+
+static void on_drained(struct note *note)
+{
+	struct service *s = CONTAINER_OF(note, struct stopped, note)->service;
+
+	if (++s->ndrained == s->relay.nworkers)
+		event_base_loopbreak(s->base);
+}
+
+/* Asks all to stop; the loop ends when the last worker has. */
+static void begin_stop(struct service *s, int64_t within_ms)
+{
+	struct relay *relay = &s->relay;
+
+	s->stopping = true;
+	if (s->dispatching)
+		dispatch_stop(relay->dispatch);
+	s->drained = xcalloc(relay->nworkers + 1, sizeof(*s->drained));
+	for (size_t i = 0; i < relay->nworkers; i++) {
+		s->drained[i].note.run = on_drained;
+		s->drained[i].service = s;
+		worker_stop(relay->workers[i], within_ms, &s->drained[i].note);
+	}
+}
+
+/* ------- signals */
+
+static void on_stop_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct service *s = arg;
+
+	(void)what;
+	if (s->stopping)
+		return;
+	log_fact(LOG_INFO, 0, "stopping",
+		 F_STR("signal", number == SIGINT ? "INT" : "TERM"));
+	notify_stopping();
+	begin_stop(s, s->snapshot->conf->stop_timeout_ms);
+}
+
+static void hear_nothing(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+static void on_hup(evutil_socket_t number, short what, void *arg)
+{
+	(void)number;
+	(void)what;
+	/* The log hears why, if it is refused. */
+	(void)service_reload(arg, hear_nothing, NULL);
+}
+
+static void on_usr1(evutil_socket_t number, short what, void *arg)
+{
+	struct service *s = arg;
+
+	(void)number;
+	(void)what;
+	if (!s->stopping)
+		status_ask(s->status_line);
+}
+
+static void on_status_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (!s->stopping)
+		status_ask(s->status_told);
+}
+
+static void on_status_for_log(void *arg, const struct status_report *r)
+{
+	(void)arg;
+	status_log(r);
+}
+
+static void on_status_for_manager(void *arg, const struct status_report *r)
+{
+	const struct service *s = arg;
+	char *sentence;
+
+	if (s->stopping)
+		return;
+	sentence = status_sentence(r);
+	notify_status(sentence);
+	free(sentence);
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *s = arg;
+
+	(void)fd;
+	(void)what;
+	mailbox_run(s->relay.main_mail);
+}
+
+static enum status start_loop(struct service *s, struct err *e)
+{
+	static const struct {
+		int number;
+		event_callback_fn seen;
+	} table[SIGNAL_KINDS] = {
+		[ON_TERM] = {SIGTERM, on_stop_signal},
+		[ON_INT] = {SIGINT, on_stop_signal},
+		[ON_HUP] = {SIGHUP, on_hup},
+		[ON_USR1] = {SIGUSR1, on_usr1},
+	};
+	const struct timeval every = {.tv_sec = STATUS_EVERY_S};
+	enum status st = mailbox_open(&s->relay.main_mail, e);
+
+	if (st != ST_OK)
+		return st;
+	s->base = event_base_new();
+	if (!s->base)
+		return err_temp(e, 3, 0, "no event loop");
+	for (size_t i = 0; i < SIGNAL_KINDS; i++) {
+		s->signals[i] = evsignal_new(s->base, table[i].number,
+					     table[i].seen, s);
+		BUG_ON(!s->signals[i] || event_add(s->signals[i], NULL) < 0);
+	}
+	s->mail_event = event_new(s->base, mailbox_fd(s->relay.main_mail),
+				  EV_READ | EV_PERSIST, on_mail, s);
+	s->status_tick = event_new(s->base, -1, EV_PERSIST, on_status_tick, s);
+	BUG_ON(!s->mail_event || event_add(s->mail_event, NULL) < 0);
+	BUG_ON(!s->status_tick);
+	if (notify_wanted())
+		event_add(s->status_tick, &every);
+	s->status_line = status_new(&s->relay, on_status_for_log, s);
+	s->status_told = status_new(&s->relay, on_status_for_manager, s);
+	return ST_OK;
+}
+
+/* ------- start */
+
+/* All that may need root, and the end of being root. */
+static enum status open_doors(struct service *s, const struct conf *conf,
+			      int *control_fd, struct err *e)
+{
+	struct privs privs;
+	enum status st;
+
+	st = privs_find(&privs, conf, e);
+	if (st == ST_OK)
+		st = privs_prepare(&privs, conf, e);
+	if (st == ST_OK)
+		st = sockets_open(&s->relay, conf, e);
+	if (st == ST_OK)
+		st = control_bind(control_fd, &conf->control, e);
+	if (st != ST_OK)
+		return st;
+	privs_give(&privs, conf->control.socket);
+	return privs_drop(&privs, e);
+}
+
+static unsigned count_cpus(void)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+		return 1;
+	return (unsigned)CPU_COUNT(&cpus);
+}
+
+static enum status make_workers(struct service *s, struct err *e)
+{
+	struct relay *relay = &s->relay;
+	unsigned wanted = s->snapshot->conf->workers;
+	enum status st = ST_OK;
+
+	if (wanted == 0)
+		wanted = count_cpus();
+	relay->workers = xcalloc(wanted, sizeof(struct worker *));
+	for (unsigned i = 0; i < wanted && st == ST_OK; i++) {
+		st = worker_new(&relay->workers[i], relay, i, s->snapshot, e);
+		if (st == ST_OK)
+			relay->nworkers++;
+	}
+	return st;
+}
+
+static enum status open_queue(struct service *s, struct err *e)
+{
+	const struct conf_queue *q = &s->snapshot->conf->queue;
+	const struct store_conf store = {
+		.path = q->path,
+		.max_bytes = q->max_bytes,
+		.min_free_disk_bytes = q->min_free_disk_bytes,
+	};
+
+	return store_lmdb_open(&s->relay.store, &store, e);
+}
+
+static enum status start_threads(struct service *s, struct err *e)
+{
+	struct relay *relay = &s->relay;
+	const struct writer_conf writer = {
+		.store = relay->store,
+		.committed = dispatch_committed,
+		.arg = relay,
+		.max_ops = COMMIT_MAX_OPS,
+		.max_bytes = COMMIT_MAX_BYTES,
+	};
+	enum status st;
+
+	st = dispatch_open(&relay->dispatch, relay, s->snapshot, e);
+	if (st == ST_OK)
+		st = writer_start(&relay->writer, &writer, e);
+	if (st == ST_OK)
+		st = dispatch_start(relay->dispatch, e);
+	if (st == ST_OK)
+		s->dispatching = true;
+	for (size_t i = 0; i < relay->nworkers && st == ST_OK; i++)
+		st = worker_run(relay->workers[i], e);
+	return st;
+}
+
+static enum status start_control(struct service *s, int *fd, struct err *e)
+{
+	const struct control_conf control = {
+		.base = s->base,
+		.relay = &s->relay,
+		.fd = *fd,
+		.reload = service_reload,
+		.check = service_check,
+		.snapshot = service_snapshot,
+		.arg = s,
+	};
+
+	*fd = -1;                /* its own now, also when it fails */
+	return control_start(&s->control, &control, e);
+}
+
+static enum status start_parts(struct service *s, struct conf *conf,
+			       int *control_fd, struct err *e)
+{
+	enum status st = start_loop(s, e);
+
+	if (st == ST_OK)
+		st = open_doors(s, conf, control_fd, e);
+	if (st == ST_OK)
+		st = settings_load(&s->snapshot, conf, e);
+	if (st == ST_OK)
+		st = open_queue(s, e);
+	if (st == ST_OK)
+		st = make_workers(s, e);
+	if (st == ST_OK)
+		st = start_threads(s, e);
+	if (st == ST_OK)
+		st = start_control(s, control_fd, e);
+	return st;
+}
+
+enum status service_start(struct service **out, const struct service_conf *conf,
+			  struct err *e)
+{
+	struct service *s = xcalloc(1, sizeof(*s));
+	struct conf *first = NULL;
+	int control_fd = -1;
+	enum status st;
+
+	s->conf = *conf;
+	s->started_mono_ms = clock_mono_ms();
+	s->relay.clients = tally_new();
+	s->relay.resolver_servers = getenv("RELAYD_RESOLVER");
+	st = settings_read(&first, &conf->file, e);
+	if (st != ST_OK)
+		goto out;
+	settings_apply_log(first, conf->debug);
+	st = start_parts(s, first, &control_fd, e);
+	if (st != ST_OK)
+		goto out;
+	*out = s;
+	s = NULL;
+out:
+	if (control_fd >= 0) {
+		close(control_fd);
+		unlink(first->control.socket);
+	}
+	conf_unref(first);
+	service_free(s);
+	return st;
+}
+
+/* ------- life */
+
+static void log_start(const struct service *s)
+{
+	struct status_report r = {.active = 0};
+	struct err e;
+
+	if (status_read_totals(&s->relay, &r, &e) != ST_OK)
+		log_text(LOG_ERROR, "queue-unread", "%s", e.text);
+	log_fact(LOG_INFO, 0, "started", F_STR("version", RELAYD_VERSION),
+		 F_INT("pid", getpid()), F_INT("workers", s->relay.nworkers),
+		 F_INT("queued", r.live[RCPT_QUEUED]),
+		 F_INT("deferred", r.live[RCPT_DEFERRED]),
+		 F_INT("held", r.live[RCPT_HELD]),
+		 F_INT("delivered", r.live[RCPT_DELIVERED]),
+		 F_INT("expired", r.live[RCPT_EXPIRED]),
+		 F_INT("failed", r.live[RCPT_FAILED]));
+	for (size_t i = 0; i < s->relay.nlistening; i++) {
+		char address[ADDR_TEXT_MAX];
+
+		addr_text(address, &s->relay.listening[i].addr);
+		log_fact(LOG_INFO, 0, "listening",
+			 F_STR("listener", s->relay.listening[i].listener),
+			 F_STR("address", address));
+	}
+	settings_log(s->snapshot);
+}
+
+void service_run(struct service *s)
+{
+	log_start(s);
+	s->watchdog = watchdog_new(s->base, &s->relay);
+	notify_ready("started");
+	if (notify_wanted())
+		status_ask(s->status_told);
+	BUG_ON(event_base_dispatch(s->base) < 0);
+}
+
+static void stop_threads(struct service *s)
+{
+	struct relay *relay = &s->relay;
+
+	if (!s->stopping)
+		begin_stop(s, 0);
+	for (size_t i = 0; i < relay->nworkers; i++)
+		worker_join(relay->workers[i]);
+	if (s->dispatching)
+		dispatch_join(relay->dispatch);
+	writer_stop(relay->writer);
+	dispatch_close(relay->dispatch);
+	/* Answers that came late; nobody is left to write new ones. */
+	if (relay->main_mail)
+		while (mailbox_run(relay->main_mail) > 0)
+			;
+}
+
+static void free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+static void free_loop(struct service *s)
+{
+	for (size_t i = 0; i < SIGNAL_KINDS; i++)
+		free_event(s->signals[i]);
+	free_event(s->mail_event);
+	free_event(s->status_tick);
+	status_free(s->status_line);
+	status_free(s->status_told);
+	mailbox_close(s->relay.main_mail);
+	if (s->base)
+		event_base_free(s->base);
+}
+
+void service_free(struct service *s)
+{
+	bool ran;
+
+	if (!s)
+		return;
+	ran = s->stopping;
+	watchdog_stop(s->watchdog);
+	control_stop(s->control);
+	stop_threads(s);
+	watchdog_free(s->watchdog);
+	free_loop(s);
+	if (s->relay.store)
+		s->relay.store->ops->close(s->relay.store);
+	sockets_close(&s->relay);
+	tally_free(s->relay.clients);
+	snapshot_unref(s->snapshot);
+	if (ran)
+		log_fact(LOG_INFO, 0, "stopped",
+			 F_SECONDS("uptime_s",
+				   clock_mono_ms() - s->started_mono_ms));
+	free(s->relay.workers);
+	free(s->drained);
+	free(s);
+}

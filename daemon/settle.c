@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * settle - the only place where an outcome becomes delivered, deferred,
+ * failed or expired.
+ *
+ * A failure that condemns the destination makes its mail wait for the
+ * destination; everything else waits for the retry schedule.  While the cause
+ * is one that an administrator on some side has to mend (tls, dns, auth,
+ * self, ops) the clock of expiry stands still, up to queue.hold_clock.
+ */
+#include "daemon/settle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "queue/schedule.h"
+
+enum { RESUBMIT_PAUSE_MS = 1000 };
+
+struct settlement {
+	struct write write;
+	struct relay *relay;
+	struct attempt attempt;          /* its strings are owned */
+	struct change *changes;          /* their strings are owned */
+	size_t nchanges;
+	struct event *events;            /* of some of the changes */
+	size_t nevents;
+	unsigned tries;
+};
+
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+struct settlement *settlement_new(struct relay *relay, uint64_t id,
+				  const struct attempt *attempt)
+{
+	struct settlement *s = xcalloc(1, sizeof(*s));
+
+	s->relay = relay;
+	s->attempt = *attempt;
+	s->attempt.destination = xstrdup(or_empty(attempt->destination));
+	s->attempt.address = xstrdup(or_empty(attempt->address));
+	s->attempt.tls = xstrdup(or_empty(attempt->tls));
+	s->attempt.verified = xstrdup(or_empty(attempt->verified));
+	s->attempt.certificate = xstrdup(or_empty(attempt->certificate));
+	s->write.op.verb = STORE_CHANGE;
+	s->write.op.id = id;
+	s->write.op.drop_delivered = attempt->queue->keep_delivered_ms == 0;
+	return s;
+}
+
+static void settlement_free(struct settlement *s)
+{
+	for (size_t i = 0; i < s->nchanges; i++) {
+		free((char *)s->changes[i].lane);
+		free((char *)s->changes[i].destination);
+		free((char *)s->changes[i].reply);
+	}
+	for (size_t i = 0; i < s->nevents; i++)
+		event_release(&s->events[i]);
+	free(s->changes);
+	free(s->events);
+	free((char *)s->attempt.destination);
+	free((char *)s->attempt.address);
+	free((char *)s->attempt.tls);
+	free((char *)s->attempt.verified);
+	free((char *)s->attempt.certificate);
+	store_op_release(&s->write.op);
+	free(s);
+}
+
+/* ------- one outcome */
+
+static struct change *add_change(struct settlement *s, enum change_kind kind,
+				 const struct recipient *r)
+{
+	s->changes = xrealloc(s->changes, s->nchanges + 1, sizeof(*s->changes));
+	struct change *c = &s->changes[s->nchanges++];
+
+	*c = (struct change){
+		.kind = kind,
+		.number = r->number,
+		.attempted = s->attempt.attempted,
+		.destination = xstrdup(s->attempt.destination),
+	};
+	return c;
+}
+
+static void replace(char **field, const char *with)
+{
+	free(*field);
+	*field = xstrdup(or_empty(with));
+}
+
+/* The event beside the change just added. */
+static void add_event(struct settlement *s, enum event_kind kind,
+		      const char *status, const char *reply)
+{
+	const struct change *c = &s->changes[s->nchanges - 1];
+	const struct attempt *a = &s->attempt;
+
+	s->events = xrealloc(s->events, s->nevents + 1, sizeof(*s->events));
+	struct event *ev = &s->events[s->nevents++];
+	event_init(ev);
+	ev->kind = kind;
+	ev->time_ms = clock_wall_ms();
+	ev->number = c->number;
+	ev->cause = c->cause;
+	ev->attempted = c->attempted;
+	ev->uncertain = c->uncertain;
+	if (a->attempted)
+		ev->duration_ms = clock_mono_ms() - a->began_mono_ms;
+	replace(&ev->route, a->route ? a->route->name : "");
+	replace(&ev->destination, a->destination);
+	replace(&ev->address, a->address);
+	replace(&ev->tls, a->tls);
+	replace(&ev->verified, a->verified);
+	replace(&ev->certificate, a->certificate);
+	replace(&ev->status, status);
+	replace(&ev->reply, reply);
+}
+
+static void log_outcome(const struct settlement *s, const struct recipient *r,
+			enum log_level level)
+{
+	const struct event *ev = &s->events[s->nevents - 1];
+	unsigned attempts = r->attempts + (ev->attempted ? 1 : 0);
+	char *rcpt = xasprintf("<%s>", r->address);
+
+	log_fact(level, s->write.op.id, event_word(ev->kind),
+		 F_STR("rcpt", rcpt), F_STR("route", ev->route),
+		 F_STR("destination", ev->destination),
+		 F_STR("address", *ev->address ? ev->address : NULL),
+		 F_STR("tls", ev->attempted && *ev->tls ? ev->tls : NULL),
+		 F_STR("verified", *ev->verified ? ev->verified : NULL),
+		 F_STR("cause", ev->cause ? cause_word(ev->cause) : NULL),
+		 F_STR("status", *ev->status ? ev->status : NULL),
+		 F_STR("reply", ev->reply),
+		 F_STR("uncertain", ev->uncertain ? "true" : NULL),
+		 F_SECONDS("queued_s", ev->time_ms - r->fresh_ms),
+		 F_INT("attempts", attempts));
+	free(rcpt);
+}
+
+static void status_text(char out[12], const struct reply *r)
+{
+	if (r->class)
+		snprintf(out, 12, "%u.%u.%u", r->class % 10u,
+			 r->subject % 1000u, r->detail % 1000u);
+	else
+		snprintf(out, 12, "%d.0.0", r->code / 100 % 10);
+}
+
+void settlement_delivered(struct settlement *s, const struct recipient *r,
+			  const struct reply *reply)
+{
+	char status[12];
+	struct buf line;
+
+	status_text(status, reply);
+	buf_init(&line, REPLY_TEXT_MAX + 32);
+	reply_line(&line, reply);
+	char *words = buf_string(&line);
+
+	struct change *c = add_change(s, CHANGE_DELIVERED, r);
+	c->reply = xstrdup(words);
+	add_event(s, EVENT_DELIVERED, status, words);
+	log_outcome(s, r, LOG_INFO);
+	atomic_fetch_add(&s->relay->delivered, 1);
+	free(words);
+}
+
+static bool stops_clock(enum cause cause)
+{
+	switch (cause_group(cause)) {
+	case CAUSE_TLS:
+	case CAUSE_DNS:
+	case CAUSE_AUTH:
+	case CAUSE_SELF:
+	case CAUSE_OPS:
+		return true;
+	case CAUSE_OTHER:
+	case CAUSE_NET:
+	case CAUSE_PEER:
+	case CAUSE_MAIL:
+		break;
+	}
+	return false;
+}
+
+static int64_t retry_due_ms(const struct settlement *s,
+			    const struct recipient *r)
+{
+	const struct conf_durations *list = s->attempt.route
+						? &s->attempt.route->retry
+						: &s->attempt.queue->retry;
+
+	return clock_wall_ms() +
+	       retry_pause_ms(list->at_ms, list->n, r->attempts, random32());
+}
+
+void settlement_failed(struct settlement *s, const struct recipient *r,
+		       const struct failure *failure, bool uncertain)
+{
+	bool final = failure->status == ST_PERM;
+	struct change *c =
+		add_change(s, final ? CHANGE_FAILED : CHANGE_DEFERRED, r);
+
+	c->cause = failure->cause;
+	c->uncertain = uncertain;
+	c->reply = xstrdup(failure->reply);
+	if (!final) {
+		c->wait = failure->reach == AT_DESTINATION ? WAIT_DESTINATION
+							   : WAIT_TIME;
+		c->due_ms = retry_due_ms(s, r);
+		c->stop_clock = stops_clock(failure->cause);
+	}
+	add_event(s, final ? EVENT_FAILED : EVENT_DEFERRED, failure->enhanced,
+		  failure->reply);
+	log_outcome(s, r, final ? LOG_WARN : LOG_INFO);
+	atomic_fetch_add(final ? &s->relay->failed : &s->relay->deferred, 1);
+}
+
+void settlement_unloaded(struct settlement *s, uint32_t number,
+			 const struct failure *failure)
+{
+	char nothing[] = "";
+	const struct recipient unknown = {
+		.number = number,
+		.address = nothing,
+		.orcpt = nothing,
+		.lane = nothing,
+		.destination = nothing,
+		.reply = nothing,
+		.fresh_ms = clock_wall_ms(),
+	};
+
+	settlement_failed(s, &unknown, failure, false);
+}
+
+void settlement_expired(struct settlement *s, const struct recipient *r)
+{
+	struct change *c = add_change(s, CHANGE_EXPIRED, r);
+	char reply[REPLY_TEXT_MAX];
+
+	/* The cause stays the one that kept it waiting: it is what has to be
+	 * mended before `relayctl resubmit --expired`. */
+	c->cause = r->cause ? r->cause : CAUSE_IS_EXPIRED;
+	c->attempted = false;
+	snprintf(reply, sizeof(reply), "%s", r->reply);
+	add_event(s, EVENT_EXPIRED, "4.4.7", reply);
+	log_outcome(s, r, LOG_WARN);
+	atomic_fetch_add(&s->relay->expired, 1);
+}
+
+void settlement_moved(struct settlement *s, const struct recipient *r,
+		      const char *lane, const char *destination)
+{
+	struct change *c = add_change(s, CHANGE_MOVE, r);
+
+	free((char *)c->destination);
+	c->destination = xstrdup(destination);
+	c->lane = xstrdup(lane);
+	c->attempted = false;
+	c->due_ms = clock_wall_ms();
+	/* A change of lane is no event of the mail: the attempt that follows
+	 * names its route. */
+}
+
+/* ------- on its way */
+
+/* In the writer's thread. */
+static void on_done(struct note *note)
+{
+	struct settlement *s = CONTAINER_OF(note, struct settlement, write.done);
+	const struct store_op *op = &s->write.op;
+
+	/* ST_PERM: the message is gone, an operator removed it meanwhile. */
+	if (op->status != ST_TEMP) {
+		settlement_free(s);
+		return;
+	}
+	if (s->tries++ == 0)
+		log_fact(LOG_ERROR, op->id, "settle-failed",
+			 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
+			 F_STR("reply", op->err.text));
+	store_op_release(&s->write.op);
+	if (writer_submit_later(s->relay->writer, &s->write,
+				RESUBMIT_PAUSE_MS))
+		return;
+	/* Stopping with a store that takes nothing: what was delivered will
+	 * be sent again after the restart, which is better than forgotten. */
+	log_fact(LOG_ERROR, op->id, "settle-given-up",
+		 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)));
+	settlement_free(s);
+}
+
+static void submit(struct settlement *s)
+{
+	struct store_op *op = &s->write.op;
+
+	op->changes = s->changes;
+	op->nchanges = s->nchanges;
+	op->events = s->events;
+	op->nevents = s->nevents;
+	s->write.reply_to = NULL;
+	s->write.done.run = on_done;
+	writer_submit(s->relay->writer, &s->write);
+}
+
+void settlement_submit(struct settlement *s)
+{
+	if (s->nchanges == 0) {
+		settlement_free(s);
+		return;
+	}
+	submit(s);
+}

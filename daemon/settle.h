@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * settle - the only place where an outcome becomes delivered, deferred,
+ * failed or expired.
+ *
+ * A settlement is one message's changes and events on their way to the
+ * writer.  It outlives its maker: if the store can't take it, it is submitted
+ * again until it can, because what was delivered must not be forgotten.
+ *
+ * Thread: any; each settlement is made by one thread.
+ */
+#ifndef DAEMON_SETTLE_H
+#define DAEMON_SETTLE_H
+
+#include "daemon/diagnose.h"
+#include "daemon/relay.h"
+
+struct settlement;
+
+/* What every outcome of one attempt has in common; all borrowed. */
+struct attempt {
+	const struct conf_queue *queue;
+	const struct conf_route *route;
+	const char *destination;
+	const char *address;             /* "" when none was reached */
+	const char *tls, *verified, *certificate;
+	int64_t     began_mono_ms;
+	bool        attempted;           /* a host was reached out to */
+};
+
+MUST_USE struct settlement *settlement_new(struct relay *relay, uint64_t id,
+					   const struct attempt *attempt);
+void settlement_delivered(struct settlement *s, const struct recipient *r,
+			  const struct reply *reply);
+/* Defers or fails by failure->status; AT_DESTINATION failures wait for the
+ * destination, others for the retry schedule. */
+void settlement_failed(struct settlement *s, const struct recipient *r,
+		       const struct failure *failure, bool uncertain);
+/* Likewise for a recipient of a message that could not be loaded. */
+void settlement_unloaded(struct settlement *s, uint32_t number,
+			 const struct failure *failure);
+void settlement_expired(struct settlement *s, const struct recipient *r);
+void settlement_moved(struct settlement *s, const struct recipient *r,
+		      const char *lane, const char *destination);
+/* Hands it to the writer; it frees itself when it is durable. */
+void settlement_submit(struct settlement *s);
+
+#endif

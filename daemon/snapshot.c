@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * snapshot - loads what a configuration names and counts who uses it.
+ *
+ * Every identity and trust is tried even after one has failed, so that one
+ * run of `relayd -n` shows all that is wrong.
+ */
+#include "daemon/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct complaints {
+	conf_complain *complain;
+	void *arg;
+	bool any;
+};
+
+static void say(struct complaints *c, const struct conf_place *place,
+		const char *section, const char *name, const struct err *e)
+{
+	char *line = xasprintf("%s:%d: %s \"%s\": %s", place->file, place->line,
+			       section, name, e->text);
+
+	c->complain(c->arg, line);
+	c->any = true;
+	free(line);
+}
+
+static void load_identities(struct snapshot *s, struct complaints *c)
+{
+	const struct conf *conf = s->conf;
+	struct err e;
+
+	s->identities = xcalloc(conf->nidentities + 1, sizeof(*s->identities));
+	for (size_t i = 0; i < conf->nidentities; i++) {
+		const struct conf_identity *id = &conf->identities[i];
+
+		if (tls_identity_load(&s->identities[i], id->certificate,
+				      id->key, &e) != ST_OK)
+			say(c, &id->place, "identity", id->name, &e);
+	}
+}
+
+static void load_trusts(struct snapshot *s, struct complaints *c)
+{
+	const struct conf *conf = s->conf;
+	struct err e;
+
+	s->trusts = xcalloc(conf->ntrusts + 1, sizeof(*s->trusts));
+	for (size_t i = 0; i < conf->ntrusts; i++) {
+		const struct conf_trust *t = &conf->trusts[i];
+
+		if (tls_trust_load(&s->trusts[i],
+				   (const char *const *)t->ca.at, t->ca.n,
+				   t->min_tls, &e) != ST_OK)
+			say(c, &t->place, "trust", t->name, &e);
+	}
+}
+
+/* A machine without the system's certificates is at fault only if a route has
+ * to prove its peer with them. */
+static void load_system_trust(struct snapshot *s, struct complaints *c)
+{
+	static const char *const ca[] = {"system"};
+	const struct conf *conf = s->conf;
+	const struct conf_route *wants = NULL, *needs = NULL;
+	struct err e;
+
+	for (size_t i = 0; i < conf->nroutes; i++) {
+		const struct conf_route *r = &conf->routes[i];
+
+		if (r->trust || r->tls == CONF_TLS_OFF)
+			continue;
+		wants = r;
+		if (r->verify != CONF_VERIFY_NONE && r->npins == 0)
+			needs = r;
+	}
+	if (wants &&
+	    tls_trust_load(&s->system_trust, ca, 1, "1.2", &e) != ST_OK) {
+		s->system_trust = NULL;
+		if (needs)
+			say(c, &needs->place, "route", needs->name, &e);
+	}
+}
+
+struct snapshot *snapshot_load(struct conf *conf, conf_complain *complain,
+			       void *arg)
+{
+	struct snapshot *s = xcalloc(1, sizeof(*s));
+	struct complaints c = {.complain = complain, .arg = arg};
+
+	s->conf = conf;
+	atomic_init(&s->refs, 1);
+	load_identities(s, &c);
+	load_trusts(s, &c);
+	load_system_trust(s, &c);
+	if (c.any) {
+		snapshot_unref(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+	if (!s || atomic_fetch_sub_explicit(&s->refs, 1,
+					    memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < s->conf->nidentities; i++)
+		tls_identity_unref(s->identities[i]);
+	for (size_t i = 0; i < s->conf->ntrusts; i++)
+		tls_trust_unref(s->trusts[i]);
+	tls_trust_unref(s->system_trust);
+	free(s->identities);
+	free(s->trusts);
+	conf_unref(s->conf);
+	free(s);
+}
+
+struct tls_identity *snapshot_identity(const struct snapshot *s,
+				       const struct conf_identity *i)
+{
+	if (!i)
+		return NULL;
+	BUG_ON(i < s->conf->identities ||
+	       i >= s->conf->identities + s->conf->nidentities);
+	return s->identities[i - s->conf->identities];
+}
+
+struct tls_trust *snapshot_trust(const struct snapshot *s,
+				 const struct conf_trust *t)
+{
+	if (!t)
+		return s->system_trust;
+	BUG_ON(t < s->conf->trusts || t >= s->conf->trusts + s->conf->ntrusts);
+	return s->trusts[t - s->conf->trusts];
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * snapshot - a configuration with the credentials it names, loaded: what a
+ * reload replaces as a whole.
+ *
+ * It never changes; threads and sessions share it by reference count, and a
+ * session keeps the one it began with.
+ *
+ * Thread: any.
+ */
+#ifndef DAEMON_SNAPSHOT_H
+#define DAEMON_SNAPSHOT_H
+
+#include "conf/conf.h"
+#include "tls/session.h"
+
+struct snapshot {
+	struct conf *conf;               /* owned reference */
+	struct tls_identity **identities;        /* as conf->identities */
+	struct tls_trust **trusts;       /* as conf->trusts */
+	struct tls_trust *system_trust;  /* for routes that name none */
+	_Atomic unsigned refs;
+};
+
+/* Takes over the caller's reference of conf, also on failure.  NULL after
+ * complaints: "FILE:LINE: text" names the identity or trust at fault. */
+MUST_USE struct snapshot *snapshot_load(struct conf *conf,
+					conf_complain *complain, void *arg);
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s);         /* NULL is fine */
+
+/* Borrowed; NULL for NULL. */
+struct tls_identity *snapshot_identity(const struct snapshot *s,
+				       const struct conf_identity *i);
+/* The trust of a route or listener; the system's for a route without one. */
+struct tls_trust *snapshot_trust(const struct snapshot *s,
+				 const struct conf_trust *t);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * writer.c - group commit.
+ *
+ * While a transaction is being synced, writes gather in the mailbox; the next
+ * transaction takes them all, up to its bounds.  So nothing is ever delayed
+ * on purpose, and a sync is shared by as many as came during the one before.
+ */
+#include "queue/writer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+enum { OPS_DEFAULT = 512, BYTES_DEFAULT = 8 * 1024 * 1024 };
+
+struct writer {
+	struct writer_conf conf;
+	struct mailbox *mailbox;         /* owned */
+	pthread_t thread;
+	struct note stop;
+
+	/* The writer thread's. */
+	bool stopping;
+	struct note *first, **end;       /* submitted, not applied */
+	struct note *later;              /* to be submitted again, at ... */
+	int64_t later_mono_ms;           /* ... this time */
+	struct write **batch;            /* owned, conf.max_ops places */
+	struct store_op **ops;           /* owned, as many */
+
+	_Atomic uint64_t commits, nops, failed_commits;
+};
+
+/* ------- the writer thread */
+
+/* The mailbox has let go of the note; it now serves as a link of our list. */
+static void gather(struct note *note)
+{
+	struct write *write = CONTAINER_OF(note, struct write, submit);
+	struct writer *w = write->writer;
+
+	note->next = NULL;
+	*w->end = note;
+	w->end = &note->next;
+}
+
+static void on_stop(struct note *note)
+{
+	struct writer *w = CONTAINER_OF(note, struct writer, stop);
+
+	w->stopping = true;
+}
+
+/* The first is always taken, however large. */
+static size_t take_batch(struct writer *w)
+{
+	size_t n = 0, bytes = 0;
+
+	while (w->first != NULL && n < w->conf.max_ops) {
+		struct write *write =
+			CONTAINER_OF(w->first, struct write, submit);
+
+		if (n > 0 && bytes + write->op.body.len > w->conf.max_bytes)
+			break;
+		bytes += write->op.body.len;
+		w->first = w->first->next;
+		w->batch[n++] = write;
+	}
+	if (w->first == NULL)
+		w->end = &w->first;
+	return n;
+}
+
+static void announce(struct writer *w, size_t n)
+{
+	size_t nover = 0;
+
+	if (w->conf.committed == NULL)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (w->batch[i]->op.status != ST_TEMP)
+			w->ops[nover++] = &w->batch[i]->op;
+	if (nover > 0)
+		w->conf.committed(w->conf.arg,
+				  (const struct store_op *const *)w->ops,
+				  nover);
+}
+
+static void answer(struct write *write)
+{
+	/* Whoever gets the note may free the write. */
+	if (write->reply_to != NULL)
+		mailbox_post(write->reply_to, &write->done);
+	else
+		write->done.run(&write->done);
+}
+
+static void commit_batch(struct writer *w, size_t n)
+{
+	struct store *s = w->conf.store;
+
+	for (size_t i = 0; i < n; i++)
+		w->ops[i] = &w->batch[i]->op;
+	if (s->ops->apply(s, w->ops, n) == ST_OK)
+		atomic_fetch_add(&w->commits, 1);
+	else
+		atomic_fetch_add(&w->failed_commits, 1);
+	atomic_fetch_add(&w->nops, n);
+	announce(w, n);
+	for (size_t i = 0; i < n; i++)
+		answer(w->batch[i]);
+}
+
+/* Those that wait to be tried again, when it is time. */
+static void gather_later(struct writer *w)
+{
+	if (w->later == NULL ||
+	    (!w->stopping && clock_mono_ms() < w->later_mono_ms))
+		return;
+	struct note *list = w->later;
+
+	w->later = NULL;
+	while (list != NULL) {
+		struct note *note = list;
+
+		list = note->next;
+		gather(note);
+	}
+}
+
+static int64_t patience_ms(const struct writer *w)
+{
+	int64_t pause;
+
+	if (w->later == NULL)
+		return -1;
+	pause = w->later_mono_ms - clock_mono_ms();
+	return pause > 0 ? pause : 0;
+}
+
+static void *writer_thread(void *arg)
+{
+	struct writer *w = arg;
+
+	for (;;) {
+		gather_later(w);
+		size_t n = take_batch(w);
+
+		if (n > 0) {
+			commit_batch(w, n);
+			/* Newcomers queue up behind those that wait. */
+			mailbox_run(w->mailbox);
+		} else if (!w->stopping) {
+			mailbox_wait(w->mailbox, patience_ms(w));
+		} else if (mailbox_run(w->mailbox) == 0) {
+			return NULL;
+		}
+	}
+}
+
+/* ------- everybody else */
+
+static void writer_free(struct writer *w)
+{
+	mailbox_close(w->mailbox);
+	free(w->batch);
+	free(w->ops);
+	free(w);
+}
+
+/* Signals are the main thread's. */
+static int start_thread(struct writer *w)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&w->thread, NULL, writer_thread, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc == 0)
+		pthread_setname_np(w->thread, "writer");
+	return rc;
+}
+
+enum status writer_start(struct writer **out, const struct writer_conf *conf,
+			 struct err *e)
+{
+	struct writer *w = xcalloc(1, sizeof(*w));
+	enum status st;
+	int rc;
+
+	w->conf = *conf;
+	if (w->conf.max_ops == 0)
+		w->conf.max_ops = OPS_DEFAULT;
+	if (w->conf.max_bytes == 0)
+		w->conf.max_bytes = BYTES_DEFAULT;
+	w->stop.run = on_stop;
+	w->end = &w->first;
+	w->batch = xcalloc(w->conf.max_ops, sizeof(struct write *));
+	w->ops = xcalloc(w->conf.max_ops, sizeof(struct store_op *));
+	st = mailbox_open(&w->mailbox, e);
+	if (st != ST_OK)
+		goto out;
+	rc = start_thread(w);
+	if (rc != 0) {
+		st = err_sys(e, rc, "start the writer thread");
+		goto out;
+	}
+	*out = w;
+	w = NULL;
+out:
+	if (w != NULL)
+		writer_free(w);
+	return st;
+}
+
+void writer_submit(struct writer *w, struct write *write)
+{
+	write->writer = w;
+	write->submit.run = gather;
+	mailbox_post(w->mailbox, &write->submit);
+}
+
+bool writer_submit_later(struct writer *w, struct write *write,
+			 int64_t pause_ms)
+{
+	if (w->stopping)
+		return false;
+	/* One time for all: it is a pause, not an appointment. */
+	if (w->later == NULL)
+		w->later_mono_ms = clock_mono_ms() + pause_ms;
+	write->writer = w;
+	write->submit.run = gather;
+	write->submit.next = w->later;
+	w->later = &write->submit;
+	return true;
+}
+
+void writer_stop(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	mailbox_post(w->mailbox, &w->stop);
+	BUG_ON(pthread_join(w->thread, NULL) != 0);
+	writer_free(w);
+}
+
+void writer_stats(const struct writer *w, struct writer_stats *out)
+{
+	out->commits = atomic_load(&w->commits);
+	out->ops = atomic_load(&w->nops);
+	out->failed_commits = atomic_load(&w->failed_commits);
+}

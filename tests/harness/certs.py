@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: ISC
+"""certs - certificate authorities and certificates, good and bad, made by
+GnuTLS' certtool."""
+
+import collections
+import os
+import subprocess
+import time
+
+Certificate = collections.namedtuple('Certificate', 'pem key')
+
+DAY_S = 86400
+_serial = [int(time.time() * 1000)]
+
+
+def _certtool(*args):
+    done = subprocess.run(('certtool', *args), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f'certtool {" ".join(args)}: {done.stdout}')
+
+
+def _date(days_from_now):
+    then = time.gmtime(time.time() + days_from_now * DAY_S)
+    return time.strftime('%Y-%m-%d %H:%M:%S UTC', then)
+
+
+ECDSA = ('--key-type=ecdsa', '--curve=secp256r1')       # quickly made
+RSA = ('--key-type=rsa', '--bits=2048')
+
+
+def _make(base, template, *how, kind=ECDSA):
+    """Makes base.key, and base.pem by certtool's options `how`."""
+    _serial[0] += 1
+    with open(base + '.tmpl', 'w', encoding='ascii') as f:
+        f.write(f'serial = {_serial[0]}\n{template}')
+    _certtool('--generate-privkey', *kind, '--outfile', base + '.key')
+    _certtool(*how, '--load-privkey', base + '.key',
+              '--template', base + '.tmpl', '--outfile', base + '.pem')
+    os.chmod(base + '.key', 0o644)      # read by daemons without root
+    return Certificate(base + '.pem', base + '.key')
+
+
+def _leaf(names, begins, ends):
+    return (f'cn = "{names[0]}"\n'
+            + ''.join(f'dns_name = "{name}"\n' for name in names)
+            + f'activation_date = "{_date(begins)}"\n'
+              f'expiration_date = "{_date(ends)}"\n'
+              'tls_www_server\ntls_www_client\nsigning_key\n'
+              'encryption_key\n')
+
+
+def self_signed(directory, name):
+    return _make(os.path.join(directory, 'self-signed'),
+                 _leaf([name], -1, 30), '--generate-self-signed')
+
+
+class Authority:
+    """A certificate authority; `pem` is what to trust."""
+
+    def __init__(self, directory, name='ca'):
+        self.directory = directory
+        self.name = name
+        self.pem, self.key = _make(
+            os.path.join(directory, name),
+            f'cn = "{name} of the tests"\nca\ncert_signing_key\n'
+            'crl_signing_key\n'
+            f'activation_date = "{_date(-60)}"\n'
+            f'expiration_date = "{_date(60)}"\n', '--generate-self-signed')
+
+    def issue(self, file, *names, begins=-1, ends=30, kind=ECDSA):
+        """A certificate for names, valid between two days counted from
+        now."""
+        return _make(os.path.join(self.directory, f'{self.name}-{file}'),
+                     _leaf(names, begins, ends), '--generate-certificate',
+                     '--load-ca-certificate', self.pem,
+                     '--load-ca-privkey', self.key, kind=kind)
+
+
+class Assortment:
+    """One certificate of each kind for a host called name."""
+
+    def __init__(self, directory, name):
+        self.ca = ca = Authority(directory, 'ca')
+        self.trusted = ca.pem
+        self.good = ca.issue('good', name)
+        self.expired = ca.issue('expired', name, begins=-30, ends=-1 / 24)
+        self.not_yet_valid = ca.issue('early', name, begins=1)
+        self.wrong_name = ca.issue('other', 'other.example.org')
+        self.untrusted = Authority(directory, 'strange-ca').issue('good',
+                                                                  name)
+        self.self_signed = self_signed(directory, name)

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: ISC
+"""sink - an SMTP server that does what a test tells it and keeps everything
+it was sent: messages byte by byte, and per connection what travelled in clear
+text.
+
+The attributes of `Behaviour` may be changed at any time; a connection obeys
+what holds when it gets there.
+"""
+
+import collections
+import socket
+import ssl
+import struct
+import threading
+import time
+
+from . import net
+
+Arrival = collections.namedtuple('Arrival',
+                                 'sender recipients data tls connection')
+
+
+class Behaviour:
+    """How the sink behaves; the default is a well-behaved server."""
+
+    def __init__(self):
+        self.certificate = None         # certs.Certificate; None: no TLS
+        self.starttls = 'offer'         # offer | hide | refuse | reset | stall
+        self.minimum_tls = None         # ssl.TLSVersion
+        self.maximum_tls = None
+        self.banner = '220 mx.example.net ESMTP'
+        self.ehlo = ['PIPELINING', 'SIZE 0', '8BITMIME',
+                     'ENHANCEDSTATUSCODES']
+        self.mail = lambda sender: '250 2.1.0 Ok'
+        self.rcpt = lambda recipient: '250 2.1.5 Ok'
+        self.data = '354 Go ahead'
+        self.dot = lambda arrival: '250 2.0.0 Ok'
+        self.drop_at_dot = 0            # close instead of answering, n times
+        self.pause_s = 0.0              # before the answer to the final dot
+        self.hung = threading.Event()   # set: accepts nothing any more
+
+
+class Connection:
+    """What one client did."""
+
+    def __init__(self, number):
+        self.number = number
+        self.clear = bytearray()        # received before TLS
+        self.commands = []
+        self.tls = None                 # 'TLSv1.3'
+        self.error = None               # of the handshake
+
+
+class Hangup(Exception):
+    pass
+
+
+class Sink:
+    def __init__(self, certificate=None, host=None):
+        self.host = host or net.own_host()
+        self.behaviour = Behaviour()
+        self.behaviour.certificate = certificate
+        self.arrivals = []
+        self.connections = []
+        self.open = 0
+        self.peak = 0                   # most connections at a time
+        self.lock = threading.Condition()
+        self.sockets = set()
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((self.host, 0))
+        self.socket.listen(128)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self):
+        return f'[{self.host}]:{self.port}'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        # shutdown wakes the thread in accept().
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        with self.lock:
+            for s in self.sockets:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def wait(self, n, timeout_s=60):
+        """Waits until n messages have arrived."""
+        with self.lock:
+            if not self.lock.wait_for(lambda: len(self.arrivals) >= n,
+                                      timeout_s):
+                raise net.TimedOut(f'{len(self.arrivals)} of {n} messages '
+                                   f'arrived within {timeout_s} s')
+
+    def clear_text(self):
+        """All that came in clear text, as a list of lines."""
+        with self.lock:
+            return b''.join(bytes(c.clear)
+                            for c in self.connections).splitlines()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            with self.lock:
+                connection = Connection(len(self.connections))
+                self.connections.append(connection)
+                self.sockets.add(client)
+                self.open += 1
+                self.peak = max(self.peak, self.open)
+            threading.Thread(target=self._serve, args=(client, connection),
+                             daemon=True).start()
+
+    def _serve(self, client, connection):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        session = Session(self, client, connection)
+        try:
+            session.run()
+        except (Hangup, OSError, ValueError) as e:
+            if isinstance(e, ssl.SSLError):
+                connection.error = str(e)
+        finally:
+            with self.lock:
+                self.sockets.discard(client)
+                self.open -= 1
+            session.socket.close()
+
+
+class Session:
+    """The server's side of one connection."""
+
+    def __init__(self, sink, client, connection):
+        self.sink = sink
+        self.behaviour = sink.behaviour
+        self.socket = client
+        self.connection = connection
+        self.input = bytearray()
+        self.sender = None
+        self.recipients = []
+
+    def run(self):
+        self.say(self.behaviour.banner)
+        if not self.behaviour.banner.startswith('220'):
+            return
+        while True:
+            line = self.line().decode('latin-1')
+            self.connection.commands.append(line)
+            verb, _, rest = line.partition(' ')
+            handler = getattr(self, 'do_' + verb.lower(), None)
+            if handler is None:
+                self.say('502 5.5.2 Command not recognized')
+            else:
+                handler(rest)
+
+    def receive(self):
+        if self.behaviour.hung.is_set():
+            raise Hangup
+        data = self.socket.recv(262144)
+        if not data:
+            raise Hangup
+        if self.connection.tls is None:
+            self.connection.clear += data
+        self.input += data
+
+    def line(self):
+        while True:
+            end = self.input.find(b'\r\n')
+            if end >= 0:
+                line = bytes(self.input[:end])
+                del self.input[:end + 2]
+                return line
+            self.receive()
+
+    def body(self):
+        """Reads up to the final dot and undoes the dot-stuffing."""
+        if self.input[:3] == b'.\r\n':
+            del self.input[:3]
+            return b''
+        seen = 0
+        while True:
+            end = self.input.find(b'\r\n.\r\n', max(0, seen - 4))
+            if end >= 0:
+                break
+            seen = len(self.input)
+            self.receive()
+        data = b'\r\n' + bytes(self.input[:end + 2])
+        del self.input[:end + 5]
+        return data.replace(b'\r\n.', b'\r\n')[2:]
+
+    def say(self, reply):
+        self.socket.sendall(reply.encode() + b'\r\n')
+
+    def do_ehlo(self, _):
+        lines = ['mx.example.net', *self.behaviour.ehlo]
+        if (self.behaviour.starttls != 'hide' and self.behaviour.certificate
+                and self.connection.tls is None):
+            lines.append('STARTTLS')
+        self.say('\r\n'.join([f'250-{line}' for line in lines[:-1]]
+                             + [f'250 {lines[-1]}']))
+
+    def do_helo(self, _):
+        self.say('250 mx.example.net')
+
+    def do_starttls(self, _):
+        if self.behaviour.starttls == 'hide':
+            self.say('502 5.5.1 Not implemented')
+            return
+        if self.behaviour.starttls == 'refuse':
+            self.say('454 4.7.0 TLS not available due to local problem')
+            return
+        self.say('220 2.0.0 Ready to start TLS')
+        if self.behaviour.starttls == 'reset':
+            self.socket.recv(1, socket.MSG_PEEK)
+            # Closing with a linger time of 0 sends RST.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                   struct.pack('ii', 1, 0))
+            raise Hangup
+        if self.behaviour.starttls == 'stall':
+            while not self.behaviour.hung.wait(0.1):
+                pass
+            raise Hangup
+        self.start_tls()
+
+    def start_tls(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.behaviour.certificate)
+        if self.behaviour.minimum_tls:
+            context.minimum_version = self.behaviour.minimum_tls
+        if self.behaviour.maximum_tls:
+            context.maximum_version = self.behaviour.maximum_tls
+        with self.sink.lock:
+            self.sink.sockets.discard(self.socket)
+        self.socket = context.wrap_socket(self.socket, server_side=True,
+                                          suppress_ragged_eofs=True)
+        with self.sink.lock:
+            self.sink.sockets.add(self.socket)
+        self.connection.tls = self.socket.version()
+        self.input.clear()
+        self.sender, self.recipients = None, []
+
+    def do_mail(self, rest):
+        reply = self.behaviour.mail(path_of(rest))
+        if reply.startswith('2'):
+            self.sender, self.recipients = path_of(rest), []
+        self.say(reply)
+
+    def do_rcpt(self, rest):
+        reply = self.behaviour.rcpt(path_of(rest))
+        if reply.startswith('2'):
+            self.recipients.append(path_of(rest))
+        self.say(reply)
+
+    def do_data(self, _):
+        if self.sender is None or not self.recipients:
+            self.say('503 5.5.1 No valid recipients')
+            return
+        self.say(self.behaviour.data)
+        if not self.behaviour.data.startswith('354'):
+            return
+        arrival = Arrival(self.sender, tuple(self.recipients), self.body(),
+                          self.connection.tls, self.connection.number)
+        self.sender, self.recipients = None, []
+        if self.behaviour.pause_s:
+            time.sleep(self.behaviour.pause_s)
+        reply = self.behaviour.dot(arrival)
+        with self.sink.lock:
+            drop = self.behaviour.drop_at_dot > 0
+            self.behaviour.drop_at_dot -= drop
+            if reply.startswith('2'):
+                self.sink.arrivals.append(arrival)
+                self.sink.lock.notify_all()
+        if drop:
+            raise Hangup
+        self.say(reply)
+
+    def do_rset(self, _):
+        self.sender, self.recipients = None, []
+        self.say('250 2.0.0 Ok')
+
+    def do_noop(self, _):
+        self.say('250 2.0.0 Ok')
+
+    def do_quit(self, _):
+        self.say('221 2.0.0 Bye')
+        raise Hangup
+
+
+def path_of(rest):
+    """The address in "FROM:<a@b> SIZE=1"."""
+    return rest[rest.index('<') + 1:rest.index('>')]
