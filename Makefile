@@ -145,6 +145,7 @@ $$(patsubst %.c,$$(O)/%.o,$$(wildcard tests/unit/$(1)/*.c)): LAYER_CFLAGS = $$(f
 UNIT += $$(UNIT_$(1))
 endef
 SUPPORT_queue = $(O)/tests/support/store_mem.o
+SUPPORT_daemon = $(O)/tests/support/certs.o
 SUPPORT_tls = $(O)/tests/support/certs.o $(O)/tests/support/tls_pair.o
 $(TEST_SUPPORT): LAYER_CFLAGS = $(foreach l,$(LAYERS),$(CFLAGS_$(l))) $(CHECK_CFLAGS)
 $(foreach l,$(LAYERS),$(eval $(call unit,$(l))))
@@ -283,6 +284,7 @@ install: programs
 	sed 's,/usr/sbin/relayd,$(sbindir)/relayd,' dist/relayd.service \
 		>$(DESTDIR)$(unitdir)/relayd.service
 	chmod 644 $(DESTDIR)$(unitdir)/relayd.service
+	$(INSTALL) -m 644 dist/relayd.socket $(DESTDIR)$(docdir)/relayd.socket.sample
 	$(INSTALL) -m 644 dist/sysusers.conf $(DESTDIR)$(sysusersdir)/relayd.conf
 	$(INSTALL) -m 644 dist/tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/relayd.conf
 	$(INSTALL) -m 644 dist/relayd.conf $(DESTDIR)$(docdir)/relayd.conf.sample
@@ -292,7 +294,7 @@ uninstall:
 		$(mandir)/man8/relayd.8 $(mandir)/man8/relayctl.8 \
 		$(mandir)/man5/relayd.conf.5 $(unitdir)/relayd.service \
 		$(sysusersdir)/relayd.conf $(tmpfilesdir)/relayd.conf \
-		$(docdir)/relayd.conf.sample)
+		$(docdir)/relayd.conf.sample $(docdir)/relayd.socket.sample)
 
 dist:
 	@mkdir -p build

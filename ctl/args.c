@@ -206,12 +206,21 @@ json_t *args_to_order(const struct args *a)
 	json_t *filter = json_object(), *states = json_array();
 	json_t *ids = json_array();
 
-	json_object_set_new(order, "filter", filter);
-	json_object_set_new(order, "states", states);
-	json_object_set_new(order, "ids", ids);
-	json_object_set_new(order, "all",
-			    json_boolean(a->values[OPTION_ALL] != NULL));
-	if (add_options(a, filter, states) && add_ids(a, ids))
+	bool fine = add_options(a, filter, states) && add_ids(a, ids);
+
+	/* What was not said stays out: the daemon logs the order. */
+	if (json_object_size(filter) > 0)
+		json_object_set(order, "filter", filter);
+	if (json_array_size(states) > 0)
+		json_object_set(order, "states", states);
+	if (json_array_size(ids) > 0)
+		json_object_set(order, "ids", ids);
+	if (a->values[OPTION_ALL])
+		json_object_set_new(order, "all", json_true());
+	json_decref(filter);
+	json_decref(states);
+	json_decref(ids);
+	if (fine)
 		return order;
 	json_decref(order);
 	return NULL;

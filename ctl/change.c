@@ -88,42 +88,41 @@ static int ask_daemon(struct context *x, const struct verb *verb,
 /* ------- what is said */
 
 /* Why recipients were left alone, and what to do about it. */
-static const struct {
-	const char *what, *why;
+static const struct reason {
+	const char *key, *called, *why;
+	bool is_advice;                  /* for resubmit */
 } reasons[] = {
-	{ "held", "add --held" },
-	{ "expired", "add --expired" },
-	{ "failed", "add --failed" },
-	{ "delivered", "add --delivered" },
-	{ "active", "being delivered right now" },
-	{ "no-route", "no route matches the recipient" },
-	{ "unknown", "not in the queue" },
-	{ "gone", "settled in the meantime" },
+	{ "held", "held", "add --held", true },
+	{ "expired", "expired", "add --expired", true },
+	{ "failed", "failed", "add --failed", true },
+	{ "delivered", "delivered", "add --delivered", true },
+	{ "active", "active", "being delivered right now", false },
+	{ "no-route", "without a route", "no route matches today", false },
+	{ "unknown", "unknown", "not in the queue", false },
+	{ "gone", "gone", "settled in the meantime", false },
 };
 
-static const char *reason_of(const struct verb *verb, const char *what)
+static const struct reason *reason_of(const char *key)
 {
-	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-		bool is_advice = strncmp(reasons[i].why, "add ", 4) == 0;
-
-		if (strcmp(reasons[i].what, what) == 0 &&
-		    (!is_advice || verb == &resubmit))
-			return reasons[i].why;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+		if (strcmp(reasons[i].key, key) == 0)
+			return &reasons[i];
 	return NULL;
 }
 
 static void print_skipped(const struct verb *verb, const json_t *result)
 {
 	json_t *skipped = json_object_get(result, "skipped"), *value;
-	const char *what;
+	const char *key;
 
-	json_object_foreach (skipped, what, value) {
-		const char *why = reason_of(verb, what);
+	json_object_foreach (skipped, key, value) {
+		const struct reason *r = reason_of(key);
+		bool says_why = r && (!r->is_advice || verb == &resubmit);
 
 		printf("%lld %s skipped%s%s\n",
-		       (long long)json_integer_value(value), what,
-		       why ? ": " : "", why ? why : "");
+		       (long long)json_integer_value(value),
+		       r ? r->called : key, says_why ? ": " : "",
+		       says_why ? r->why : "");
 	}
 }
 
@@ -179,7 +178,7 @@ static int confirm(struct context *x, const struct verb *verb, json_t *order)
 		return EXIT_DONE;
 	json_object_set_new(order, "dry_run", json_true());
 	code = ask_daemon(x, verb, order, &result);
-	json_object_set_new(order, "dry_run", json_false());
+	json_object_del(order, "dry_run");
 	if (code != EXIT_DONE)
 		return code;
 	human_count(recipients, number_of(result, "recipients"), "recipient");
@@ -214,7 +213,8 @@ static int change(struct context *x, const struct verb *verb)
 		complain("an argument is not UTF-8");
 		return EXIT_USAGE;
 	}
-	json_object_set_new(order, "dry_run", json_boolean(dry));
+	if (dry)
+		json_object_set_new(order, "dry_run", json_true());
 	code = dry ? EXIT_DONE : confirm(x, verb, order);
 	if (code != EXIT_DONE)
 		goto out;

@@ -3,10 +3,17 @@
  * destination - the commands that speak of destinations: list, probe.
  */
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "ctl/command.h"
 #include "ctl/human.h"
 #include "ctl/print.h"
+
+enum {
+	PROBE_WAIT_MS = 60 * 1000,
+	PROBE_LOOK_MS = 200,
+};
 
 static const struct column columns[] = {
 	{ .title = "DESTINATION", .min = 12 },
@@ -18,72 +25,159 @@ static const struct column columns[] = {
 	{ .title = "CAUSE", .min = 12 },
 };
 
-struct listing {
-	struct table *table;
-	int64_t now_ms;
-};
-
-static bool destination_line(void *arg, const json_t *row, struct span text)
+static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 {
-	struct listing *l = arg;
 	char since[HUMAN_TEXT_MAX], probe[HUMAN_TEXT_MAX], messages[32];
 	char connections[32];
 
-	(void)text;
-	human_ago(since, time_of(row, "since"), l->now_ms);
-	human_in(probe, time_of(row, "next_probe"), l->now_ms);
+	human_ago(since, time_of(row, "since"), now_ms);
+	human_in(probe, time_of(row, "next_probe"), now_ms);
 	snprintf(messages, sizeof(messages), "%lld",
 		 (long long)number_of(row, "messages"));
 	snprintf(connections, sizeof(connections), "%lld",
 		 (long long)number_of(row, "connections"));
-	table_add(l->table,
-		  (const char *[]){ text_of(row, "destination"),
-				    text_of(row, "state"), since, messages,
-				    connections, probe,
-				    text_of(row, "cause") });
-	table_note(l->table, "said", text_of(row, "reply"));
-	table_note(l->table, "remedy", text_of(row, "remedy"));
-	return !ferror(stdout);
+	table_add(t, (const char *[]){ text_of(row, "destination"),
+				       text_of(row, "state"), since, messages,
+				       connections, probe,
+				       text_of(row, "cause") });
+	table_note(t, "said", text_of(row, "reply"));
+	table_note(t, "remedy", text_of(row, "remedy"));
 }
 
-static int list(struct context *x, const char *path, const json_t *body)
+/* ------- asking */
+
+static bool keep_line(void *arg, const json_t *row, struct span text)
 {
-	struct listing l = { .now_ms = x->now_ms };
-	struct sink sink = { .line = destination_line, .arg = &l };
+	(void)text;
+	json_array_append(arg, (json_t *)row);
+	return true;
+}
+
+/* Appends the rows of an answer to the list; the exit status. */
+static int request_rows(struct context *x, const char *path, const json_t *body,
+			json_t *rows)
+{
+	const struct sink sink = { .line = keep_line, .arg = rows };
 	struct target t;
 	struct answer a;
 	int code;
 
-	if (x->args.json)
-		sink.line = print_json_line;
-	l.table = table_new(stdout, columns, ARRAY_LEN(columns), x->width);
 	target_init(&t, x->client, path);
 	request_send(&t, body, &sink, &a);
-	if (table_end(l.table) == 0 && a.outcome == OUTCOME_OK &&
-	    !x->args.json && x->width > 0)
-		puts("no destinations");
 	code = report(&a);
 	answer_release(&a);
 	target_release(&t);
 	return code;
 }
 
-int run_destination_list(struct context *x)
+static void print_rows(const struct context *x, const json_t *rows)
 {
-	return list(x, "/v1/destinations", NULL);
+	struct table *t = table_new(stdout, columns, ARRAY_LEN(columns),
+				    x->width);
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		if (x->args.json)
+			print_json(row);
+		else
+			add_row(t, row, x->now_ms);
+	}
+	if (table_end(t) == 0 && !x->args.json && x->width > 0)
+		puts("no destinations");
 }
 
-/* The probe goes on when this returns: the list tells its outcome. */
+int run_destination_list(struct context *x)
+{
+	json_t *rows = json_array();
+	int code = request_rows(x, "/v1/destinations", NULL, rows);
+
+	if (code == EXIT_DONE)
+		print_rows(x, rows);
+	json_decref(rows);
+	return code;
+}
+
+/* ------- probe */
+
+static const json_t *find_row(const json_t *rows, const char *name)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row)
+		if (strcmp(text_of(row, "destination"), name) == 0)
+			return row;
+	return NULL;
+}
+
+/* It is up, or its next probe is another one than that we asked for. */
+static bool is_over(const json_t *row, int64_t asked_ms)
+{
+	return strcmp(text_of(row, "state"), "failing") != 0 ||
+	       time_of(row, "next_probe") > asked_ms + 1000;
+}
+
+/* Those of now that are probed, as they are now; *over: all have their
+ * outcome. */
+static json_t *outcomes(const json_t *probed, const json_t *now,
+			int64_t asked_ms, bool *over)
+{
+	json_t *rows = json_array(), *row;
+	size_t i;
+
+	*over = true;
+	json_array_foreach (probed, i, row) {
+		const json_t *found =
+			find_row(now, text_of(row, "destination"));
+
+		if (!found)
+			continue;
+		*over &= is_over(found, asked_ms);
+		json_array_append(rows, (json_t *)found);
+	}
+	return rows;
+}
+
+/* Looks again until all probes are over, or have taken too long. */
+static int await(struct context *x, const json_t *probed)
+{
+	const int64_t asked_ms = x->now_ms;
+
+	for (;;) {
+		json_t *now = json_array(), *rows;
+		int code = request_rows(x, "/v1/destinations", NULL, now);
+		bool over;
+
+		rows = outcomes(probed, now, asked_ms, &over);
+		x->now_ms = clock_wall_ms();
+		over |= code != EXIT_DONE ||
+			x->now_ms - asked_ms > PROBE_WAIT_MS;
+		if (over && code == EXIT_DONE)
+			print_rows(x, rows);
+		json_decref(rows);
+		json_decref(now);
+		if (over)
+			return code;
+		usleep(PROBE_LOOK_MS * 1000);
+	}
+}
+
 int run_destination_probe(struct context *x)
 {
 	json_t *body = json_pack("{s:s}", "destination", x->args.rest[0]);
+	json_t *probed = json_array();
 	int code;
 
 	if (!body) {
 		complain("an argument is not UTF-8");
+		json_decref(probed);
 		return EXIT_USAGE;
 	}
-	code = list(x, "/v1/destinations/probe", body);
+	code = request_rows(x, "/v1/destinations/probe", body, probed);
+	if (code == EXIT_DONE)
+		code = await(x, probed);
+	json_decref(probed);
 	json_decref(body);
 	return code;
 }

@@ -119,15 +119,15 @@ void print_lines(FILE *out, const char *text)
 	}
 }
 
-void print_wrapped(FILE *out, unsigned indent, unsigned width,
-		   const char *label, const char *text)
+void print_wrapped(FILE *out, const char *prefix, unsigned width,
+		   const char *text)
 {
 	char *escaped = escape(text);
 	const char *rest = escaped;
-	unsigned hang = indent + columns_of(label) + 2;
+	unsigned hang = columns_of(prefix);
 	unsigned room = width > hang + WIDTH_MIN ? width - hang : 0;
 
-	fprintf(out, "%*s%s: ", (int)indent, "", label);
+	fputs(prefix, out);
 	while (room > 0 && columns_of(rest) > room) {
 		size_t len = bytes_of(rest, room);
 		size_t cut = len;
@@ -284,8 +284,7 @@ static void print_cells(const struct table *t, char *const *cells)
 static void print_line(const struct table *t, const struct line *l)
 {
 	if (l->is_note)
-		print_wrapped(t->out, NOTE_INDENT, t->width, l->cells[0],
-			      l->cells[1]);
+		print_wrapped(t->out, l->cells[0], t->width, l->cells[1]);
 	else
 		print_cells(t, l->cells);
 }
@@ -365,7 +364,7 @@ void table_note(struct table *t, const char *label, const char *text)
 	if (!text || text[0] == '\0')
 		return;
 	/* Printed by print_wrapped(), which escapes. */
-	l.cells[0] = xstrdup(label);
+	l.cells[0] = xasprintf("%*s%s: ", NOTE_INDENT, "", label);
 	l.cells[1] = xstrdup(text);
 	add_line(t, &l);
 }

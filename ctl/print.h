@@ -48,8 +48,8 @@ unsigned print_width(FILE *out);
 void print_text(FILE *out, const char *text);
 /* Several lines of a message: line ends stay, the rest is escaped. */
 void print_lines(FILE *out, const char *text);
-/* "label: text", wrapped at width with a hanging indent. */
-void print_wrapped(FILE *out, unsigned indent, unsigned width,
-		   const char *label, const char *text);
+/* The text behind a prefix, wrapped at width with a hanging indent. */
+void print_wrapped(FILE *out, const char *prefix, unsigned width,
+		   const char *text);
 
 #endif

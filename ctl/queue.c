@@ -16,12 +16,12 @@ static const struct column list_columns[] = {
 	{ .title = "STATE" },
 	{ .title = "AGE", .align = COLUMN_RIGHT },
 	{ .title = "SIZE", .align = COLUMN_RIGHT, .drop = 2 },
-	{ .title = "SENDER", .min = 8 },
-	{ .title = "RECIPIENTS", .min = 8 },
+	{ .title = "SENDER", .min = 9 },
+	{ .title = "RECIPIENTS", .min = 9 },
 	{ .title = "DESTINATION", .min = 8, .drop = 1 },
 	{ .title = "TRIES", .align = COLUMN_RIGHT, .drop = 3 },
 	{ .title = "NEXT", .align = COLUMN_RIGHT },
-	{ .title = "CAUSE", .min = 12 },
+	{ .title = "CAUSE", .min = 20 },
 };
 
 struct listing {
@@ -42,6 +42,15 @@ static void recipients_text(char *out, size_t size, const json_t *row)
 		snprintf(out, size, "%s", first ? first : "");
 }
 
+/* "17s", "now": the column's title says the rest. */
+static void next_text(char out[HUMAN_TEXT_MAX], int64_t wall_ms, int64_t now_ms)
+{
+	if (wall_ms == 0 || wall_ms <= now_ms)
+		human_in(out, wall_ms, now_ms);
+	else
+		human_short(out, wall_ms - now_ms);
+}
+
 static bool list_line(void *arg, const json_t *row, struct span text)
 {
 	struct listing *l = arg;
@@ -52,7 +61,7 @@ static bool list_line(void *arg, const json_t *row, struct span text)
 	(void)text;
 	human_short(age, number_of(row, "age_s") * 1000);
 	size_human(size, (uint64_t)number_of(row, "size"));
-	human_in(next, time_of(row, "next_attempt"), l->now_ms);
+	next_text(next, time_of(row, "next_attempt"), l->now_ms);
 	recipients_text(recipients, sizeof(recipients), row);
 	snprintf(tries, sizeof(tries), "%d",
 		 (int)number_of(row, "attempts"));
@@ -163,13 +172,14 @@ static bool summary_line(void *arg, const json_t *row, struct span text)
 	size_human(size, (uint64_t)number_of(row, "bytes"));
 	if (json_is_integer(json_object_get(row, "oldest_s")))
 		human_short(oldest, number_of(row, "oldest_s") * 1000);
-	human_in(expiry, time_of(row, "next_expiry"), l->now_ms);
+	next_text(expiry, time_of(row, "next_expiry"), l->now_ms);
 	group_text(of, sizeof(of), row);
 	table_add(l->table,
 		  (const char *[]){ messages, recipients, size, oldest, expiry,
 				    text_of(row, "state"),
 				    text_of(row, "cause"), of });
-	table_note(l->table, "said", text_of(row, "reply"));
+	if (text_of(row, "cause")[0])
+		table_note(l->table, "said", text_of(row, "reply"));
 	table_note(l->table, "remedy", text_of(row, "remedy"));
 	return !ferror(stdout);
 }

@@ -21,6 +21,18 @@ static void print_field(const char *label, const char *text)
 	putchar('\n');
 }
 
+/* One that may take several lines. */
+static void print_long(const struct context *x, const char *label,
+		       const char *text)
+{
+	char prefix[LABEL_WIDTH + 2];
+
+	if (text[0] == '\0')
+		return;
+	snprintf(prefix, sizeof(prefix), "%-*s ", LABEL_WIDTH, label);
+	print_wrapped(stdout, prefix, x->width, text);
+}
+
 static void print_time(const char *label, int64_t wall_ms, int64_t now_ms)
 {
 	char at[HUMAN_TEXT_MAX], far[HUMAN_TEXT_MAX], text[128];
@@ -80,12 +92,8 @@ static void print_recipient(const struct context *x, const json_t *r)
 	print_time("next try", time_of(r, "next_attempt"), x->now_ms);
 	print_time("expires", time_of(r, "expires"), x->now_ms);
 	print_field("cause", text_of(r, "cause"));
-	if (text_of(r, "reply")[0])
-		print_wrapped(stdout, 0, x->width, "said        ",
-			      text_of(r, "reply"));
-	if (text_of(r, "remedy")[0])
-		print_wrapped(stdout, 0, x->width, "remedy      ",
-			      text_of(r, "remedy"));
+	print_long(x, "said", text_of(r, "reply"));
+	print_long(x, "remedy", text_of(r, "remedy"));
 	if (json_is_true(json_object_get(r, "uncertain")))
 		print_field("uncertain",
 			    "an attempt broke off after the final dot: it may "

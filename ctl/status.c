@@ -53,12 +53,16 @@ static void print_verdict(const json_t *status)
 	int64_t n = count_of(status, "messages", "queued") +
 		    count_of(status, "messages", "active") +
 		    count_of(status, "messages", "deferred");
+	int64_t held;
 
+	held = count_of(status, "messages", "held");
 	duration_human(uptime, number_of(status, "uptime_s") * 1000);
 	human_count(waiting, n, "message");
 	printf("relayd ");
 	print_text(stdout, text_of(status, "version"));
 	printf(" running %s, %s waiting", uptime, waiting);
+	if (held > 0)
+		printf(", %lld held", (long long)held);
 	print_troubles(status);
 	putchar('\n');
 }
@@ -68,13 +72,18 @@ static void print_verdict(const json_t *status)
 static void print_states(const json_t *status)
 {
 	json_t *messages = json_object_get(status, "messages"), *value;
+	const char *separator = "";
 	const char *state;
 
-	printf("messages:    ");
-	json_object_foreach (messages, state, value)
-		printf(" %s %lld", state,
-		       (long long)json_integer_value(value));
-	putchar('\n');
+	printf("messages: ");
+	json_object_foreach (messages, state, value) {
+		if (json_integer_value(value) == 0)
+			continue;
+		printf("%s%lld %s", separator,
+		       (long long)json_integer_value(value), state);
+		separator = ", ";
+	}
+	puts(separator[0] ? "" : "none");
 }
 
 static void print_queue(const json_t *status)
@@ -86,7 +95,7 @@ static void print_queue(const json_t *status)
 	size_human(used, (uint64_t)number_of(q, "used_bytes"));
 	size_human(max, (uint64_t)number_of(q, "max_bytes"));
 	size_human(disk, (uint64_t)number_of(q, "free_disk_bytes"));
-	printf("queue:        %s of %s used, %s free on disk", used, max, disk);
+	printf("queue:    %s of %s used, %s free on disk", used, max, disk);
 	if (json_is_integer(json_object_get(q, "oldest_s"))) {
 		duration_human(oldest, number_of(q, "oldest_s") * 1000);
 		printf(", oldest waits %s", oldest);

@@ -9,15 +9,17 @@
 #include "ctl/human.h"
 #include "ctl/print.h"
 
+enum { YEAR_LEN = sizeof("2026-") - 1 };
+
 static const struct column columns[] = {
 	{ .title = "TIME" },
 	{ .title = "EVENT" },
-	{ .title = "TOOK", .align = COLUMN_RIGHT, .drop = 2 },
-	{ .title = "RECIPIENT", .min = 8 },
-	{ .title = "DESTINATION", .min = 8, .drop = 1 },
-	{ .title = "TLS", .drop = 3 },
-	{ .title = "STATUS" },
-	{ .title = "CAUSE", .min = 12 },
+	{ .title = "TOOK", .align = COLUMN_RIGHT, .drop = 3 },
+	{ .title = "RECIPIENT", .min = 12 },
+	{ .title = "DESTINATION", .min = 16, .drop = 2 },
+	{ .title = "TLS" },
+	{ .title = "STATUS", .drop = 1 },
+	{ .title = "CAUSE", .min = 20 },
 };
 
 struct history {
@@ -83,6 +85,9 @@ static void print_event(struct history *h, const json_t *ev)
 	bool uncertain = json_is_true(json_object_get(ev, "uncertain"));
 
 	human_clock(at, time_of(ev, "time"));
+	/* The year stands above. */
+	if (strlen(at) > YEAR_LEN)
+		memmove(at, at + YEAR_LEN, strlen(at + YEAR_LEN) + 1);
 	if (duration_s > 0)
 		snprintf(took, sizeof(took), "%.1fs", duration_s);
 	tls_text(tls, sizeof(tls), ev);

@@ -5,9 +5,9 @@
  * A handler answers each call exactly once, with call_answer(), call_fail(),
  * or a stream that call_end() ends; that frees the call and its `state`.  In
  * between it may wait for a slow reader (call_send), its turn (call_yield),
- * the dispatcher (call_ask), or for notes of its own.  Of these only notes outlive
- * control_stop(): their handler then finds `stopping` set and has to give up
- * with call_end().
+ * the dispatcher (call_ask), or for notes of its own.  Of these only notes
+ * outlive control_stop(): their handler then finds `stopping` set and has to
+ * give up with call_end().
  *
  * Thread: main.
  */

@@ -166,8 +166,7 @@ void check_readable(const struct conf *conf, const struct check_report *report)
 	}
 }
 
-bool check_file(const struct conf_file *f,
-		const struct check_report *report)
+bool check_file(const struct conf_file *f, const struct check_report *report)
 {
 	struct conf *conf = conf_read(f->file, f->overrides, f->noverrides,
 				      report->problem, report->arg);

@@ -35,7 +35,6 @@ unsigned check_snapshot(const struct snapshot *s, int64_t wall_ms,
 			const struct check_report *report);
 /* Warns of files that today's effective user can't read: started as this
  * user, or reloaded, it would fail. */
-void check_readable(const struct conf *conf,
-		    const struct check_report *report);
+void check_readable(const struct conf *conf, const struct check_report *report);
 
 #endif

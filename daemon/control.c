@@ -23,6 +23,8 @@ enum {
 	HEADERS_MAX_BYTES = 16384,
 	/* For a request to come in, and between pieces of an answer. */
 	TIMEOUT_S = 60,
+	/* At once: each may hold a page of the queue. */
+	CALLS_MAX = 64,
 };
 
 struct control {
@@ -144,6 +146,15 @@ static void route(struct call *c, enum evhttp_cmd_type method, const char *path)
 	ep->run(c);
 }
 
+static bool is_busy(const struct control *ctl)
+{
+	unsigned n = 0;
+
+	for (const struct call *c = ctl->calls; c; c = c->next)
+		n++;
+	return n > CALLS_MAX;
+}
+
 static void on_request(struct evhttp_request *req, void *arg)
 {
 	struct control *ctl = arg;
@@ -153,7 +164,9 @@ static void on_request(struct evhttp_request *req, void *arg)
 	size_t len = 0;
 	char *path = raw ? evhttp_uridecode(raw, 0, &len) : NULL;
 
-	if (!path || strlen(path) != len)
+	if (is_busy(ctl))
+		call_fail(c, 503, "too many requests at once");
+	else if (!path || strlen(path) != len)
 		call_fail(c, 400, "the request is malformed");
 	else
 		route(c, evhttp_request_get_command(req), path);

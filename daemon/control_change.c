@@ -148,7 +148,7 @@ static void answer(struct call *c)
 			    json_integer((json_int_t)w->recipients));
 	json_object_set_new(o, "dry_run", json_boolean(w->order.dry_run));
 	json_object_set_new(o, "skipped", skipped(w));
-	if (!w->order.dry_run)
+	if (!w->order.dry_run && w->recipients > 0)
 		log_order(w);
 	if (!w->order.progress) {
 		call_answer(c, http, o);

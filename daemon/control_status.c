@@ -15,6 +15,10 @@ enum count { COUNT_MESSAGES, COUNT_RECIPIENTS };
 /* State -> count, all states named, so that a script finds them. */
 static json_t *by_state(const struct census *census, enum count what)
 {
+	static const enum rcpt_state order[SHOWN_STATES] = {
+		RCPT_QUEUED,  STATE_ACTIVE, RCPT_DEFERRED,  RCPT_HELD,
+		RCPT_EXPIRED, RCPT_FAILED,  RCPT_DELIVERED,
+	};
 	json_int_t counts[SHOWN_STATES] = { 0 };
 	json_t *o = json_object();
 
@@ -25,9 +29,9 @@ static json_t *by_state(const struct census *census, enum count what)
 							 ? g->messages
 							 : g->recipients);
 	}
-	for (int s = 0; s < SHOWN_STATES; s++)
-		json_object_set_new(o, shown_state_word((enum rcpt_state)s),
-				    json_integer(counts[s]));
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		json_object_set_new(o, shown_state_word(order[i]),
+				    json_integer(counts[order[i]]));
 	return o;
 }
 

@@ -281,6 +281,10 @@ void inbound_run(struct inbound *s)
 			stream_deadline(s->stream, s->listener->timeout_ms);
 			return;
 		case SERVER_WANTS_FLUSH:
+			/* The stream tells of DRAINED only from the low mark
+			 * on. */
+			if (stream_output_bytes(s->stream) < STREAM_OUTPUT_LOW)
+				break;
 			stream_pause(s->stream);
 			stream_deadline(s->stream, s->listener->timeout_ms);
 			return;
@@ -336,7 +340,7 @@ void inbound_committed(struct inbound *s, const struct err *refusal,
 		server_accept(s->server, text);
 	}
 	if (s->stopping)
-		server_expire(s->server, "relayd is being stopped");
+		server_shut_down(s->server, "relayd is being stopped");
 	inbound_run(s);
 }
 
@@ -516,7 +520,7 @@ void inbound_stop_all(struct worker *w)
 			inbound_over(s);
 			continue;
 		}
-		server_expire(s->server, "relayd is being stopped");
+		server_shut_down(s->server, "relayd is being stopped");
 		inbound_run(s);
 	}
 }

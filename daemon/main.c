@@ -26,7 +26,7 @@ struct options {
 	bool foreground;
 	bool debug;
 	struct conf_file file;
-	const char **overrides;          /* owned */
+	const char **overrides; /* owned */
 };
 
 static _Noreturn void usage(void)

@@ -25,7 +25,7 @@
 
 enum {
 	QUEUE_MODE = 0700,
-	CONTROL_MODE = 0755,             /* group members go through to it */
+	CONTROL_MODE = 0755, /* group members go through to it */
 };
 
 void privs_limit(void)

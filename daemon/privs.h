@@ -13,10 +13,10 @@
 #include "conf/conf.h"
 
 struct privs {
-	bool  drop;                      /* we are root and should not be */
+	bool drop; /* we are root and should not be */
 	uid_t uid;
 	gid_t gid;
-	const char *user;                /* borrowed from conf */
+	const char *user; /* borrowed from conf */
 };
 
 /* What holds whoever we are: umask, no new privileges, no core file (it would

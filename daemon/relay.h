@@ -20,6 +20,7 @@ struct worker;
 /* A bound socket; the listener is looked up by name in today's snapshot. */
 struct listening {
 	int    fd;                       /* owned by main */
+	bool   passed;                   /* by systemd, which keeps it */
 	struct addr addr;
 	char  *listener;                 /* its name, owned */
 	atomic_uint connections;         /* of all workers */

@@ -42,22 +42,22 @@ enum signal_kind { ON_TERM, ON_INT, ON_HUP, ON_USR1, SIGNAL_KINDS };
 struct service {
 	struct service_conf conf;
 	struct relay relay;
-	struct snapshot *snapshot;       /* today's; owned reference */
+	struct snapshot *snapshot; /* today's; owned reference */
 	struct event_base *base;
 	struct event *signals[SIGNAL_KINDS];
 	struct event *mail_event, *status_tick;
 	struct control *control;
 	struct watchdog *watchdog;
-	struct status_asker *status_line;        /* for the log */
-	struct status_asker *status_told;        /* for the service manager */
+	struct status_asker *status_line; /* for the log */
+	struct status_asker *status_told; /* for the service manager */
 	int64_t started_mono_ms;
 
-	bool dispatching;                /* its thread runs */
+	bool dispatching; /* its thread runs */
 	bool stopping;
 	struct stopped {
 		struct note note;
 		struct service *service;
-	} *drained;                      /* one for each worker; owned */
+	} * drained; /* one for each worker; owned */
 	size_t ndrained;
 };
 
@@ -134,6 +134,7 @@ static void begin_stop(struct service *s, int64_t within_ms)
 	struct relay *relay = &s->relay;
 
 	s->stopping = true;
+	sockets_refuse(relay);
 	if (s->dispatching)
 		dispatch_stop(relay->dispatch);
 	s->drained = xcalloc(relay->nworkers + 1, sizeof(*s->drained));
@@ -352,7 +353,7 @@ static enum status start_control(struct service *s, int *fd, struct err *e)
 		.arg = s,
 	};
 
-	*fd = -1;                /* its own now, also when it fails */
+	*fd = -1; /* its own now, also when it fails */
 	return control_start(&s->control, &control, e);
 }
 

@@ -19,8 +19,8 @@
 struct service;
 
 struct service_conf {
-	struct conf_file file;           /* borrowed for the service's life */
-	bool debug;                      /* log debug, whatever the file says */
+	struct conf_file file; /* borrowed for the service's life */
+	bool debug; /* log debug, whatever the file says */
 };
 
 /* All listeners are bound and the queue is open on ST_OK; else *e says why,

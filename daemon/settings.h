@@ -12,8 +12,7 @@
 
 /* At the start: the first problem, and how many others there are, in *e. */
 MUST_USE enum status settings_read(struct conf **out,
-				   const struct conf_file *file,
-				   struct err *e);
+				   const struct conf_file *file, struct err *e);
 /* Takes its own reference of conf. */
 MUST_USE enum status settings_load(struct snapshot **out, struct conf *conf,
 				   struct err *e);

@@ -32,7 +32,8 @@ static void load_identities(struct snapshot *s, struct complaints *c)
 	const struct conf *conf = s->conf;
 	struct err e;
 
-	s->identities = xcalloc(conf->nidentities + 1, sizeof(*s->identities));
+	s->identities =
+		xcalloc(conf->nidentities + 1, sizeof(struct tls_identity *));
 	for (size_t i = 0; i < conf->nidentities; i++) {
 		const struct conf_identity *id = &conf->identities[i];
 
@@ -47,13 +48,12 @@ static void load_trusts(struct snapshot *s, struct complaints *c)
 	const struct conf *conf = s->conf;
 	struct err e;
 
-	s->trusts = xcalloc(conf->ntrusts + 1, sizeof(*s->trusts));
+	s->trusts = xcalloc(conf->ntrusts + 1, sizeof(struct tls_trust *));
 	for (size_t i = 0; i < conf->ntrusts; i++) {
 		const struct conf_trust *t = &conf->trusts[i];
 
-		if (tls_trust_load(&s->trusts[i],
-				   (const char *const *)t->ca.at, t->ca.n,
-				   t->min_tls, &e) != ST_OK)
+		if (tls_trust_load(&s->trusts[i], (const char *const *)t->ca.at,
+				   t->ca.n, t->min_tls, &e) != ST_OK)
 			say(c, &t->place, "trust", t->name, &e);
 	}
 }
@@ -110,8 +110,8 @@ struct snapshot *snapshot_ref(struct snapshot *s)
 
 void snapshot_unref(struct snapshot *s)
 {
-	if (!s || atomic_fetch_sub_explicit(&s->refs, 1,
-					    memory_order_acq_rel) != 1)
+	if (!s ||
+	    atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < s->conf->nidentities; i++)
 		tls_identity_unref(s->identities[i]);

@@ -15,10 +15,10 @@
 #include "tls/session.h"
 
 struct snapshot {
-	struct conf *conf;               /* owned reference */
-	struct tls_identity **identities;        /* as conf->identities */
-	struct tls_trust **trusts;       /* as conf->trusts */
-	struct tls_trust *system_trust;  /* for routes that name none */
+	struct conf *conf; /* owned reference */
+	struct tls_identity **identities; /* as conf->identities */
+	struct tls_trust **trusts; /* as conf->trusts */
+	struct tls_trust *system_trust; /* for routes that name none */
 	_Atomic unsigned refs;
 };
 
@@ -27,7 +27,7 @@ struct snapshot {
 MUST_USE struct snapshot *snapshot_load(struct conf *conf,
 					conf_complain *complain, void *arg);
 struct snapshot *snapshot_ref(struct snapshot *s);
-void snapshot_unref(struct snapshot *s);         /* NULL is fine */
+void snapshot_unref(struct snapshot *s); /* NULL is fine */
 
 /* Borrowed; NULL for NULL. */
 struct tls_identity *snapshot_identity(const struct snapshot *s,

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <systemd/sd-daemon.h>
 
@@ -17,8 +18,8 @@
 #include "net/listener.h"
 
 struct passed {
-	int *fds;                        /* -1: taken by a listener */
-	char **names;                    /* for the warning */
+	int *fds; /* -1: taken by a listener */
+	char **names; /* for the warning */
 	size_t n;
 };
 
@@ -74,6 +75,7 @@ static enum status open_one(struct listening *l, struct passed *p,
 		return err_temp(e, 3, 0, "a socket of systemd is unusable");
 	}
 	l->fd = fd;
+	l->passed = true;
 	return ST_OK;
 }
 
@@ -120,6 +122,14 @@ enum status sockets_open(struct relay *relay, const struct conf *conf,
 	if (st != ST_OK)
 		sockets_close(relay);
 	return st;
+}
+
+void sockets_refuse(struct relay *relay)
+{
+	/* Linux stops listening; the descriptor stays for those who poll it. */
+	for (size_t i = 0; i < relay->nlistening; i++)
+		if (!relay->listening[i].passed)
+			shutdown(relay->listening[i].fd, SHUT_RD);
 }
 
 void sockets_close(struct relay *relay)

@@ -11,12 +11,12 @@
 #include "daemon/relay.h"
 
 struct status_report {
-	uint64_t live[RCPT_STATES];      /* recipients */
-	uint64_t active;                 /* of them, being delivered now */
-	unsigned clients;                /* connections that came in */
-	unsigned connections;            /* connections that went out */
-	unsigned ndown;                  /* destinations that are not up */
-	char     down[512];              /* their names and causes; "" if none */
+	uint64_t live[RCPT_STATES]; /* recipients */
+	uint64_t active; /* of them, being delivered now */
+	unsigned clients; /* connections that came in */
+	unsigned connections; /* connections that went out */
+	unsigned ndown; /* destinations that are not up */
+	char down[512]; /* their names and causes; "" if none */
 };
 
 struct status_asker;

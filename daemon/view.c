@@ -294,13 +294,42 @@ json_t *view_message(const struct view *v, const struct message *m)
 
 /* ------- history */
 
-json_t *view_received(const struct message *m)
+/* The keys of an event, which a script finds in every line of a trace. */
+static json_t *event_object(const struct message *m, int64_t time_ms,
+			    enum event_kind kind, const char *recipient)
 {
-	json_t *o = json_object(), *list = json_array();
+	json_t *o = json_object();
 
 	set(o, "id", view_id(m->id));
-	set(o, "time", view_time(m->received_ms));
-	set(o, "event", json_string(event_word(EVENT_RECEIVED)));
+	set(o, "time", view_time(time_ms));
+	set(o, "event", json_string(event_word(kind)));
+	set(o, "recipient", view_text(recipient));
+	return o;
+}
+
+static void set_transport(json_t *o, const struct event *ev)
+{
+	set(o, "route", view_text(ev->route));
+	set(o, "destination", view_text(ev->destination));
+	set(o, "address", view_text(ev->address));
+	set(o, "tls", view_text(ev->tls));
+	set(o, "verified", view_text(ev->verified));
+	set(o, "certificate", view_text(ev->certificate));
+	set(o, "status", view_text(ev->status));
+	set(o, "reply", view_text(ev->reply));
+	set(o, "cause", json_string(cause_word(ev->cause)));
+	set(o, "duration_s", view_seconds(ev->duration_ms));
+}
+
+json_t *view_received(const struct message *m)
+{
+	json_t *o = event_object(m, m->received_ms, EVENT_RECEIVED, "");
+	json_t *list = json_array();
+	struct event none;
+
+	event_init(&none);
+	set_transport(o, &none);
+	event_release(&none);
 	set(o, "sender", view_text(m->sender));
 	for (size_t i = 0; i < m->nrecipients; i++)
 		json_array_append_new(list,
@@ -315,22 +344,10 @@ json_t *view_received(const struct message *m)
 json_t *view_event(const struct message *m, const struct event *ev)
 {
 	const struct recipient *r = message_recipient(m, ev->number);
-	json_t *o = json_object();
+	json_t *o = event_object(m, ev->time_ms, ev->kind,
+				 r ? r->address : "");
 
-	set(o, "id", view_id(m->id));
-	set(o, "time", view_time(ev->time_ms));
-	set(o, "event", json_string(event_word(ev->kind)));
-	set(o, "recipient", view_text(r ? r->address : ""));
-	set(o, "route", view_text(ev->route));
-	set(o, "destination", view_text(ev->destination));
-	set(o, "address", view_text(ev->address));
-	set(o, "tls", view_text(ev->tls));
-	set(o, "verified", view_text(ev->verified));
-	set(o, "certificate", view_text(ev->certificate));
-	set(o, "status", view_text(ev->status));
-	set(o, "reply", view_text(ev->reply));
-	set(o, "cause", json_string(cause_word(ev->cause)));
-	set(o, "duration_s", view_seconds(ev->duration_ms));
+	set_transport(o, ev);
 	set(o, "attempted", json_boolean(ev->attempted));
 	set(o, "uncertain", json_boolean(ev->uncertain));
 	set(o, "actor", view_text(ev->actor));

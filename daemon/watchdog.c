@@ -22,17 +22,16 @@ struct watchdog {
 	struct relay *relay;
 	struct event *tick;
 	int64_t patience_ms;
-	bool complained;                 /* of the silence that lasts */
+	bool complained; /* of the silence that lasts */
 
-	struct write question;           /* to the writer */
+	struct write question; /* to the writer */
 	bool asked;
 	int64_t asked_mono_ms;
 };
 
 static void on_answer(struct note *note)
 {
-	struct watchdog *w =
-		CONTAINER_OF(note, struct watchdog, question.done);
+	struct watchdog *w = CONTAINER_OF(note, struct watchdog, question.done);
 
 	store_op_release(&w->question.op);
 	w->asked = false;
@@ -58,8 +57,7 @@ static bool is_silent(struct watchdog *w, const char *thread, int64_t silent_ms)
 	if (silent_ms <= w->patience_ms)
 		return false;
 	if (!w->complained)
-		log_fact(LOG_ERROR, 0, "thread-silent",
-			 F_STR("thread", thread),
+		log_fact(LOG_ERROR, 0, "thread-silent", F_STR("thread", thread),
 			 F_SECONDS("silent_s", silent_ms));
 	w->complained = true;
 	return true;
@@ -70,8 +68,7 @@ static bool all_alive(struct watchdog *w)
 	const struct relay *relay = w->relay;
 
 	for (size_t i = 0; i < relay->nworkers; i++)
-		if (is_silent(w, "worker",
-			      worker_silent_ms(relay->workers[i])))
+		if (is_silent(w, "worker", worker_silent_ms(relay->workers[i])))
 			return false;
 	if (is_silent(w, "dispatch", dispatch_silent_ms(relay->dispatch)))
 		return false;

@@ -27,10 +27,10 @@ enum {
 
 /* What main and the worker say to each other. */
 struct worker_thread {
-	struct thread *thread;           /* main's; NULL: not started */
-	struct note *drained;            /* to post at the end; borrowed */
+	struct thread *thread; /* main's; NULL: not started */
+	struct note *drained; /* to post at the end; borrowed */
 	struct event *mail_event, *tick, *deadline;
-	struct door *doors;              /* as acceptors */
+	struct door *doors; /* as acceptors */
 	_Atomic int64_t turned_mono_ms;
 };
 
@@ -44,9 +44,9 @@ struct door {
 struct order {
 	struct note note;
 	struct worker *worker;
-	struct snapshot *snapshot;       /* publish */
-	int64_t within_ms;               /* stop */
-	struct note *drained;            /* stop */
+	struct snapshot *snapshot; /* publish */
+	int64_t within_ms; /* stop */
+	struct note *drained; /* stop */
 };
 
 static void order_post(struct worker *w, const struct order *content,
@@ -72,8 +72,7 @@ static bool worker_is_over(const struct worker *w)
 {
 	if (!w->stopping || inbound_count(w) > 0 || outbound_count(w) > 0)
 		return false;
-	return stream_lingering() == 0 ||
-	       clock_mono_ms() >= w->stop_by_mono_ms;
+	return stream_lingering() == 0 || clock_mono_ms() >= w->stop_by_mono_ms;
 }
 
 static void on_accepted(void *arg, int fd, const struct addr *peer)
@@ -96,7 +95,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	(void)arg;               /* it only makes the loop turn */
+	(void)arg; /* it only makes the loop turn */
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
@@ -268,7 +267,7 @@ enum status worker_new(struct worker **out, struct relay *relay,
 		       struct err *e)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
-	size_t ndoors = relay->nlistening + 1;   /* never 0 */
+	size_t ndoors = relay->nlistening + 1; /* never 0 */
 	enum status st;
 
 	w->relay = relay;

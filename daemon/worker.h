@@ -23,18 +23,18 @@ struct inbound;
 struct outbound;
 
 struct worker {
-	struct relay      *relay;
-	unsigned           number;
+	struct relay *relay;
+	unsigned number;
 	struct event_base *base;
-	struct mailbox    *mail;
-	struct resolver   *resolver;
-	struct snapshot   *snapshot;     /* today's; sessions keep their own */
-	struct acceptor  **acceptors;    /* as relay->listening */
-	struct inbound    *inbounds;     /* list head, by inbound.c */
-	struct outbound   *outbounds;    /* list head, by outbound.c */
-	bool               stopping;
-	int64_t            stop_by_mono_ms;      /* sessions end by then */
-	struct worker_thread *thread;    /* worker.c's */
+	struct mailbox *mail;
+	struct resolver *resolver;
+	struct snapshot *snapshot; /* today's; sessions keep their own */
+	struct acceptor **acceptors; /* as relay->listening */
+	struct inbound *inbounds; /* list head, by inbound.c */
+	struct outbound *outbounds; /* list head, by outbound.c */
+	bool stopping;
+	int64_t stop_by_mono_ms; /* sessions end by then */
+	struct worker_thread *thread; /* worker.c's */
 };
 
 MUST_USE enum status worker_new(struct worker **out, struct relay *relay,

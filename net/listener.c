@@ -35,8 +35,8 @@ static enum status bind_and_listen(int fd, const struct addr *addr,
 
 	if (st == ST_OK && addr->sa.sa_family == AF_INET6)
 		st = set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY, e);
-	if (st == ST_OK && (bind(fd, &addr->sa, addr->len) < 0 ||
-			    listen(fd, SOMAXCONN) < 0)) {
+	if (st == ST_OK &&
+	    (bind(fd, &addr->sa, addr->len) < 0 || listen(fd, SOMAXCONN) < 0)) {
 		char text[ADDR_TEXT_MAX];
 		int os = errno;
 
@@ -113,7 +113,8 @@ struct acceptor {
 	void *arg; /* seen's */
 	struct event readable;
 	struct event pause; /* ends a pause */
-	bool *gone; /* set by a callback that frees it */
+	bool telling; /* inside the callback, which may free it */
+	bool freed; /* in there: only the memory is left */
 	uint64_t turned_away;
 };
 
@@ -192,7 +193,7 @@ static bool turn_away(struct acceptor *a)
  * would spin. */
 static void pause_accepting(struct acceptor *a)
 {
-	const struct timeval tv = { 0, PAUSE_MS * 1000 };
+	const struct timeval tv = {0, PAUSE_MS * 1000};
 
 	event_del(&a->readable);
 	event_add(&a->pause, &tv);
@@ -212,14 +213,13 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 MUST_USE static bool hand_over(struct acceptor *a, int fd,
 			       const struct addr *peer)
 {
-	bool gone = false;
-
-	a->gone = &gone;
+	a->telling = true;
 	a->seen(a->arg, fd, peer);
-	if (gone)
-		return false;
-	a->gone = NULL;
-	return true;
+	a->telling = false;
+	if (!a->freed)
+		return true;
+	free(a);
+	return false;
 }
 
 static void on_readable(evutil_socket_t listening, short what, void *arg)
@@ -272,12 +272,13 @@ void acceptor_free(struct acceptor *a)
 {
 	if (!a)
 		return;
-	if (a->gone)
-		*a->gone = true;
 	event_del(&a->readable);
 	event_del(&a->pause);
 	drop_reserve(a);
-	free(a);
+	if (a->telling)
+		a->freed = true;
+	else
+		free(a);
 }
 
 uint64_t acceptor_turned_away(const struct acceptor *a)

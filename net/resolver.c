@@ -24,19 +24,19 @@
 #include "base/clock.h"
 
 enum {
-	ADDRS_MAX = 16,	    /* of a family; nobody tries more */
+	ADDRS_MAX = 16, /* of a family; nobody tries more */
 	OTHER_WAIT_MS = 1000, /* for the other family, once one is there */
 };
 
 enum family { FAMILY_V4, FAMILY_V6, FAMILIES };
 
-static const int rr_types[FAMILIES] = { ns_t_a, ns_t_aaaa };
+static const int rr_types[FAMILIES] = {ns_t_a, ns_t_aaaa};
 
 /* One of the two questions of a lookup. */
 struct question {
 	struct lookup *lookup; /* borrowed: ours */
 	bool pending;
-	int id;			   /* libunbound's, while pending */
+	int id; /* libunbound's, while pending */
 	enum lookup_result result; /* when not pending */
 	struct addr addrs[ADDRS_MAX];
 	size_t naddrs;
@@ -57,9 +57,9 @@ struct lookup {
 
 struct resolver {
 	struct event_base *base; /* borrowed */
-	struct ub_ctx *ub;	 /* owned */
-	char *servers;		 /* owned; NULL: the system's */
-	char *hosts;		 /* owned; NULL: the system's */
+	struct ub_ctx *ub; /* owned */
+	char *servers; /* owned; NULL: the system's */
+	char *hosts; /* owned; NULL: the system's */
 	int64_t timeout_ms;
 	struct lookup *lookups; /* under way */
 };
@@ -68,8 +68,8 @@ struct resolver {
 
 static void add_addr(struct question *q, const unsigned char *rdata, size_t len)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
 	struct addr *a = &q->addrs[q->naddrs];
 	in_port_t port = htons(q->lookup->port);
 
@@ -122,8 +122,8 @@ static enum lookup_result judge(struct question *q, const void *packet, int len)
 
 static void wait_ms(struct lookup *l, int64_t ms)
 {
-	struct timeval tv = { .tv_sec = (time_t)(ms / 1000),
-			      .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+	struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
+			     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 
 	event_add(&l->event, &tv);
 }
@@ -142,7 +142,8 @@ static void settle(struct question *q, enum lookup_result result)
 
 	q->pending = false;
 	q->result = result;
-	if (!l->questions[FAMILY_V4].pending && !l->questions[FAMILY_V6].pending)
+	if (!l->questions[FAMILY_V4].pending &&
+	    !l->questions[FAMILY_V6].pending)
 		event_active(&l->event, EV_TIMEOUT, 1);
 	else if (result == LOOKUP_OK)
 		wait_for_other(l);
@@ -223,7 +224,7 @@ static bool is_localhost(const char *host)
 
 static void answer_localhost(struct lookup *l)
 {
-	const struct in_addr v4 = { htonl(INADDR_LOOPBACK) };
+	const struct in_addr v4 = {htonl(INADDR_LOOPBACK)};
 
 	add_addr(&l->questions[FAMILY_V4], (const unsigned char *)&v4,
 		 sizeof(v4));
@@ -355,14 +356,14 @@ void lookup_cancel(struct lookup *l)
 static const struct {
 	const char *name, *value;
 } options[] = {
-	{ "cache-max-negative-ttl:", "60" },
-	{ "infra-host-ttl:", "1" },
-	{ "infra-keep-probing:", "yes" },
-	{ "outbound-msg-retry:", "16" },
+	{"cache-max-negative-ttl:", "60"},
+	{"infra-host-ttl:", "1"},
+	{"infra-keep-probing:", "yes"},
+	{"outbound-msg-retry:", "16"},
 	/* A name server on this machine is as good as others. */
-	{ "do-not-query-localhost:", "no" },
-	{ "outgoing-range:", "128" },
-	{ "outgoing-num-tcp:", "8" },
+	{"do-not-query-localhost:", "no"},
+	{"outgoing-range:", "128"},
+	{"outgoing-num-tcp:", "8"},
 };
 
 static enum status ub_failed(struct err *e, int r, const char *what)

@@ -19,7 +19,7 @@ static enum status connect_failed(struct err *e, int os, const struct addr *to)
 
 	addr_text(text, to);
 	err_sys(e, os, "connect to %s", text);
-	e->subject = 4;         /* RFC 3463 X.4.1: no answer from host */
+	e->subject = 4; /* RFC 3463 X.4.1: no answer from host */
 	e->detail = 1;
 	return ST_TEMP;
 }
@@ -105,7 +105,7 @@ void socket_names(int fd, struct addr *local, struct addr *peer)
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 
-	*local = *peer = (struct addr){ .len = 0 };
+	*local = *peer = (struct addr){.len = 0};
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
 		addr_from_sockaddr(local, (struct sockaddr *)&sa, len);
 	len = sizeof(sa);
@@ -138,7 +138,7 @@ static int fd_of(const struct transport *t)
 static enum transport_result broken(struct err *e, int os, const char *what)
 {
 	err_sys(e, os, "%s the peer", what);
-	e->subject = 4;         /* RFC 3463 X.4.2: bad connection */
+	e->subject = 4; /* RFC 3463 X.4.2: bad connection */
 	e->detail = 2;
 	return TRANSPORT_FAILED;
 }

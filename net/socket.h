@@ -30,7 +30,7 @@ bool socket_discard(int fd);
 /* The bytes as they are.  Embedded in the socket's owner; free() is idle. */
 struct socket_transport {
 	struct transport transport;
-	int              fd;             /* borrowed */
+	int fd; /* borrowed */
 };
 void socket_transport_init(struct socket_transport *t, int fd);
 

@@ -43,12 +43,12 @@ _Static_assert(READ_TURN >= READ_LEAST, "a turn reads at least once");
 
 enum phase {
 	CONNECTING, /* connect() is under way */
-	OPEN,	    /* bytes flow */
-	CLEARING,   /* the last bytes in clear go out, then the handshake */
-	SHAKING,    /* the handshake is under way */
-	FINISHING,  /* no owner any more; the output goes out */
-	DRAINING,   /* no owner any more; waits for the peer to close */
-	OVER,	    /* failed: nothing moves */
+	OPEN, /* bytes flow */
+	CLEARING, /* the last bytes in clear go out, then the handshake */
+	SHAKING, /* the handshake is under way */
+	FINISHING, /* no owner any more; the output goes out */
+	DRAINING, /* no owner any more; waits for the peer to close */
+	OVER, /* failed: nothing moves */
 };
 
 struct stream {
@@ -60,22 +60,23 @@ struct stream {
 	struct transport *secure; /* owned; NULL: the bare socket is used */
 	struct buf in, out;
 	size_t clear_bytes; /* CLEARING: of out, what goes in clear */
-	size_t read_bytes;  /* how much to try to read at once */
+	size_t read_bytes; /* how much to try to read at once */
 
 	struct event readable, writable, deadline, turn;
-	short read_needs;  /* EV_READ or EV_WRITE */
+	short read_needs; /* EV_READ or EV_WRITE */
 	short write_needs; /* likewise, or 0: may be tried at once */
 
 	bool paused;
-	bool rouse;	/* the owner wants to see what waits in `in` */
-	bool was_high;	/* out was over the low mark since STREAM_DRAINED */
-	bool ended;	/* the peer closed in order */
+	bool rouse; /* the owner wants to see what waits in `in` */
+	bool was_high; /* out was over the low mark since STREAM_DRAINED */
+	bool ended; /* the peer closed in order */
 	bool ended_told;
 	bool failed_in_handshake;
-	bool *gone;	/* set by a callback that gives the stream away */
+	bool telling; /* inside a callback, which may give the stream away */
+	bool freed; /* in there: only the memory is left */
 
 	struct stream *prev, *next; /* of those that linger */
-	struct err *error;	    /* owned; NULL: no failure */
+	struct err *error; /* owned; NULL: no failure */
 	struct addr peer, local;
 	uint64_t bytes_in, bytes_out;
 };
@@ -85,22 +86,22 @@ static _Thread_local struct stream *lingering;
 
 /* ------- talking to the owner */
 
-/* False: the owner gave s away, and it must not be touched. */
-MUST_USE static bool tell(struct stream *s, enum stream_event event)
-{
-	bool gone = false;
-
-	s->gone = &gone;
-	s->seen(s->arg, event);
-	if (gone)
-		return false;
-	s->gone = NULL;
-	return true;
-}
-
 static bool has_owner(const struct stream *s)
 {
 	return s->seen != NULL;
+}
+
+/* False: the owner gave s away, and it must not be touched. */
+MUST_USE static bool tell(struct stream *s, enum stream_event event)
+{
+	s->telling = true;
+	s->seen(s->arg, event);
+	s->telling = false;
+	if (s->freed) {
+		free(s);
+		return false;
+	}
+	return has_owner(s);
 }
 
 /* The first failure is the cause of all that follow. */
@@ -121,7 +122,7 @@ static void wake(struct stream *s)
 /* Runs work() after the loop has looked at the other sockets. */
 static void wake_later(struct stream *s)
 {
-	static const struct timeval at_once = { 0, 0 };
+	static const struct timeval at_once = {0, 0};
 
 	event_add(&s->turn, &at_once);
 }
@@ -164,7 +165,7 @@ static short wanted(const struct stream *s)
 	case OVER:
 		return 0;
 	}
-	BUG_ON("a phase without its needs");
+	BUG_ON(true);
 	return 0;
 }
 
@@ -211,7 +212,7 @@ MUST_USE static bool connect_step(struct stream *s)
 		note_error(s, &e);
 		return true;
 	}
-	BUG_ON("a result that is none");
+	BUG_ON(true);
 	return true;
 }
 
@@ -231,7 +232,7 @@ static size_t to_push(const struct stream *s)
 	case OVER:
 		return 0;
 	}
-	BUG_ON("a phase without its output");
+	BUG_ON(true);
 	return 0;
 }
 
@@ -313,7 +314,8 @@ MUST_USE static bool shake(struct stream *s, short ready)
 		s->phase = SHAKING;
 		s->write_needs = 0;
 	}
-	if (s->phase != SHAKING || (s->write_needs && !(s->write_needs & ready)))
+	if (s->phase != SHAKING ||
+	    (s->write_needs && !(s->write_needs & ready)))
 		return true;
 	s->write_needs = 0;
 	r = shake_hands(s, &e);
@@ -336,7 +338,7 @@ MUST_USE static bool shake(struct stream *s, short ready)
 		shake_failed(s, &e);
 		return true;
 	}
-	BUG_ON("a result that is none");
+	BUG_ON(true);
 	return true;
 }
 
@@ -435,8 +437,8 @@ MUST_USE static bool pull(struct stream *s, short ready)
 
 	if (s->phase != OPEN)
 		return true;
-	if (may_read(s) && (s->error || (ready & s->read_needs) ||
-			    input_waits_inside(s)))
+	if (may_read(s) &&
+	    (s->error || (ready & s->read_needs) || input_waits_inside(s)))
 		came = pull_bytes(s);
 	if (!tell_input(s, came))
 		return false;
@@ -598,8 +600,6 @@ void stream_free(struct stream *s)
 {
 	if (!s)
 		return;
-	if (s->gone)
-		*s->gone = true;
 	if (s->phase == FINISHING || s->phase == DRAINING)
 		linger_no_more(s);
 	event_del(&s->readable);
@@ -612,14 +612,14 @@ void stream_free(struct stream *s)
 	buf_release(&s->in);
 	buf_release(&s->out);
 	free(s->error);
-	free(s);
+	if (s->telling)
+		s->freed = true;
+	else
+		free(s);
 }
 
 void stream_finish(struct stream *s, int64_t linger_ms)
 {
-	if (s->gone)
-		*s->gone = true;
-	s->gone = NULL;
 	s->seen = NULL;
 	if (s->phase != OPEN) {
 		/* Nothing that waits could still be sent as it should. */
@@ -729,7 +729,7 @@ bool stream_failed_in_handshake(const struct stream *s)
 
 const struct err *stream_error(const struct stream *s)
 {
-	static const struct err none = { .text = "no error" };
+	static const struct err none = {.text = "no error"};
 
 	return s->error ? s->error : &none;
 }

@@ -15,7 +15,7 @@
 #include "base/digest.h"
 
 enum {
-	VERSION = 1,                     /* of all rows so far */
+	VERSION = 1, /* of all rows so far */
 	CHECKSUM_BYTES = 4,
 	NUMBER_BYTES_MAX = 10,
 };
@@ -29,7 +29,7 @@ struct out {
 
 static void put_bytes(struct out *o, const void *at, size_t len)
 {
-	o->ok = o->ok && buf_add(o->buf, (struct span){ at, len });
+	o->ok = o->ok && buf_add(o->buf, (struct span){at, len});
 }
 
 static void put_byte(struct out *o, unsigned value)
@@ -76,12 +76,12 @@ static void put_string(struct out *o, const char *s)
 	size_t len = strlen(s);
 
 	o->ok = o->ok && len <= CODEC_STRING_MAX;
-	put_span(o, (struct span){ s, len });
+	put_span(o, (struct span){s, len});
 }
 
 static struct out seal_begin(struct buf *buf)
 {
-	struct out o = { buf, true };
+	struct out o = {buf, true};
 
 	BUG_ON(buf->len != 0);
 	put_byte(&o, VERSION);
@@ -178,8 +178,8 @@ static struct span get_span(struct in *in, size_t max)
 
 	in->bad = in->bad || len > max;
 	at = get_bytes(in, in->bad ? 0 : (size_t)len);
-	return at == NULL ? SPAN("") :
-			    (struct span){ (const char *)at, (size_t)len };
+	return at == NULL ? SPAN("")
+			  : (struct span){(const char *)at, (size_t)len};
 }
 
 /* Always gives a string; an owned one that *to held is freed. */
@@ -201,9 +201,9 @@ static bool unseal(struct span row, struct in *in)
 	if (len < 1 + CHECKSUM_BYTES || len > CODEC_ROW_MAX)
 		return false;
 	len -= CHECKSUM_BYTES;
-	tail = (struct in){ (const unsigned char *)row.at + len, CHECKSUM_BYTES,
-			    false };
-	*in = (struct in){ (const unsigned char *)row.at, len, false };
+	tail = (struct in){(const unsigned char *)row.at + len, CHECKSUM_BYTES,
+			   false};
+	*in = (struct in){(const unsigned char *)row.at, len, false};
 	row.len = len;
 	if (get_fixed(&tail, CHECKSUM_BYTES) != (uint32_t)digest_of(row))
 		return false;
@@ -431,7 +431,7 @@ enum { EVENT_ATTEMPTED = 1, EVENT_UNCERTAIN = 2, EVENT_FLAGS = 4 };
 
 static void put_cut(struct out *o, const char *s)
 {
-	put_span(o, (struct span){ s, strnlen(s, CODEC_EVENT_STRING_MAX) });
+	put_span(o, (struct span){s, strnlen(s, CODEC_EVENT_STRING_MAX)});
 }
 
 bool event_encode(struct buf *out, const struct event *ev)
@@ -512,7 +512,7 @@ bool destination_encode(struct buf *out, const struct destination_record *d)
 bool destination_decode(struct span row, struct span name,
 			struct destination_record *out)
 {
-	struct destination_record d = { .name = NULL };
+	struct destination_record d = {.name = NULL};
 	uint32_t flags;
 	struct in in;
 
@@ -583,7 +583,7 @@ bool ledger_encode(struct buf *out, const struct ledger *l)
 
 bool ledger_decode(struct span row, struct ledger *out)
 {
-	struct ledger l = { .last_id = 0 };
+	struct ledger l = {.last_id = 0};
 	struct totals *t = &l.totals;
 	uint32_t states;
 	struct in in;

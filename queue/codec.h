@@ -18,9 +18,9 @@
 #include "queue/store.h"
 
 enum {
-	CODEC_STRING_MAX = STORE_STRING_MAX,     /* of a row */
+	CODEC_STRING_MAX = STORE_STRING_MAX, /* of a row */
 	CODEC_ROW_MAX = 64 * 1024 * 1024,
-	CODEC_EVENT_STRING_MAX = 1024,   /* longer ones are cut */
+	CODEC_EVENT_STRING_MAX = 1024, /* longer ones are cut */
 };
 
 /* A message without its recipients; its id is the key. */
@@ -69,8 +69,8 @@ MUST_USE bool group_count_decode(struct span row, struct group_count *out);
 /* The queue's memory of itself. */
 struct ledger {
 	struct totals totals;
-	uint64_t last_id;                /* the highest ever used */
-	uint32_t last_name;              /* the last number given to a name */
+	uint64_t last_id; /* the highest ever used */
+	uint32_t last_name; /* the last number given to a name */
 };
 MUST_USE bool ledger_encode(struct buf *out, const struct ledger *l);
 MUST_USE bool ledger_decode(struct span row, struct ledger *out);

@@ -44,7 +44,7 @@ enum status work_begin(struct work *w, struct store_lmdb *s, struct err *e)
 	struct span row = SPAN("");
 	enum status st;
 
-	*w = (struct work){ .s = s, .now_ms = clock_wall_ms() };
+	*w = (struct work){.s = s, .now_ms = clock_wall_ms()};
 	st = tx_begin(&w->tx, s->lmdb, TX_WRITE, e);
 	if (st != ST_OK)
 		return st;
@@ -108,8 +108,9 @@ void news_add(struct store_op *op, uint64_t id, const struct recipient *r,
 {
 	/* Grown in steps of powers of two. */
 	if ((op->nnews & (op->nnews - 1)) == 0)
-		op->news = xrealloc(op->news, op->nnews == 0 ? 1 : 2 * op->nnews,
-				    sizeof(*op->news));
+		op->news =
+			xrealloc(op->news, op->nnews == 0 ? 1 : 2 * op->nnews,
+				 sizeof(*op->news));
 	op->news[op->nnews++] = (struct news){
 		.id = id,
 		.number = r->number,
@@ -201,9 +202,9 @@ static void enqueue_events(struct work *w, const struct store_op *op)
 
 static void apply_enqueue(struct work *w, struct store_op *op)
 {
-	static const struct summary nowhere = { .n = 0 };
+	static const struct summary nowhere = {.n = 0};
 	const struct message *m = op->message;
-	struct summary summary = { .n = 0 };
+	struct summary summary = {.n = 0};
 	struct key k = key_id(op->id);
 
 	BUG_ON(m->id != op->id);
@@ -279,8 +280,8 @@ static void apply_one(struct work *w, struct store_op *op)
 
 enum outcome {
 	COMMITTED,
-	SPOILT,                          /* by a write before the commit */
-	LOST,                            /* by the commit, or never begun */
+	SPOILT, /* by a write before the commit */
+	LOST, /* by the commit, or never begun */
 };
 
 static enum outcome run(struct store_lmdb *s, struct store_op *const *ops,

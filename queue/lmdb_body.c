@@ -16,10 +16,10 @@
 
 enum {
 	PAGE = 4096,
-	PAGE_HEAD = 16,                  /* LMDB's, once per value */
+	PAGE_HEAD = 16, /* LMDB's, once per value */
 	CHECKSUM = 8,
-	SHARES_PAGE_MAX = 2000,          /* bytes of a value inside a page */
-	PIECE_PAGES_MAX = 16,            /* runs of free pages are rare */
+	SHARES_PAGE_MAX = 2000, /* bytes of a value inside a page */
+	PIECE_PAGES_MAX = 16, /* runs of free pages are rare */
 	PIECE_MAX = PIECE_PAGES_MAX * PAGE - PAGE_HEAD - CHECKSUM,
 };
 
@@ -61,7 +61,7 @@ uint64_t body_end(struct tx *tx, uint64_t id)
 static void put_piece(struct work *w, uint64_t id, uint64_t at,
 		      struct span bytes)
 {
-	struct key k = key_body(id, at), sum = { .len = 0 };
+	struct key k = key_body(id, at), sum = {.len = 0};
 	char *mem = tx_reserve(&w->tx, TABLE_BODY, key_span(&k),
 			       bytes.len + CHECKSUM);
 
@@ -77,7 +77,7 @@ void body_append(struct work *w, uint64_t id, uint64_t at, struct span bytes)
 	while (bytes.len > 0 && tx_ok(&w->tx)) {
 		size_t n = cut(bytes.len);
 
-		put_piece(w, id, at, (struct span){ bytes.at, n });
+		put_piece(w, id, at, (struct span){bytes.at, n});
 		bytes = span_skip(bytes, n);
 		at += n;
 	}

@@ -13,10 +13,10 @@
 struct job {
 	struct work *w;
 	struct store_op *op;
-	struct row *rows;                /* owned */
+	struct row *rows; /* owned */
 	size_t n;
-	bool all;                        /* rows are all of the message */
-	struct summary before, after;    /* of the whole message */
+	bool all; /* rows are all of the message */
+	struct summary before, after; /* of the whole message */
 };
 
 /* ------- the rows at work */
@@ -133,8 +133,8 @@ static void tell_row(struct job *job, const struct row *row)
 
 	if (was && (!is || moved))
 		news_add(job->op, job->op->id, r, false, lane);
-	if (is && (!was || moved || r->wait != old->wait ||
-		   r->due_ms != old->due_ms))
+	if (is &&
+	    (!was || moved || r->wait != old->wait || r->due_ms != old->due_ms))
 		news_add(job->op, job->op->id, r, true, r->lane);
 	free(lane);
 }
@@ -225,7 +225,7 @@ static bool is_over(const struct job *job)
 
 static void write_rows(struct job *job)
 {
-	static const struct summary nowhere = { .n = 0 };
+	static const struct summary nowhere = {.n = 0};
 	uint64_t id = job->op->id, bytes = body_end(&job->w->tx, id);
 
 	delete_removed(job, bytes);
@@ -244,7 +244,7 @@ static void write_rows(struct job *job)
 
 void apply_change(struct work *w, struct store_op *op)
 {
-	struct job job = { .w = w, .op = op };
+	struct job job = {.w = w, .op = op};
 
 	load_rows(&job);
 	change_rows(&job);

@@ -24,9 +24,9 @@
 enum { READERS_MAX = 512, MODE = 0600, PAGE_BYTES_MIN = 4096 };
 
 struct lmdb {
-	MDB_env *env;                    /* owned */
-	MDB_dbi  dbi[TABLES];
-	int      lock_fd;                /* owned, -1: none */
+	MDB_env *env; /* owned */
+	MDB_dbi dbi[TABLES];
+	int lock_fd; /* owned, -1: none */
 	uint64_t max_bytes;
 };
 
@@ -35,28 +35,29 @@ static const struct {
 	/* Keys mostly come in order: pages are filled to the brim then. */
 	bool grows_at_end;
 } tables[] = {
-	[TABLE_META] = { "meta", false },
-	[TABLE_MESSAGE] = { "message", true },
-	[TABLE_RECIPIENT] = { "recipient", true },
-	[TABLE_NAME] = { "name", false },
-	[TABLE_DUE] = { "due", false },
-	[TABLE_GROUP] = { "group", false },
-	[TABLE_COUNT] = { "count", false },
-	[TABLE_BODY] = { "body", true },
-	[TABLE_PARTIAL] = { "partial", true },
-	[TABLE_EVENT] = { "event", true },
-	[TABLE_SETTLED] = { "settled", true },
-	[TABLE_KEEP] = { "keep", true },
-	[TABLE_MESSAGE_ID] = { "message_id", false },
-	[TABLE_DESTINATION] = { "destination", false },
+	[TABLE_META] = {"meta", false},
+	[TABLE_MESSAGE] = {"message", true},
+	[TABLE_RECIPIENT] = {"recipient", true},
+	[TABLE_NAME] = {"name", false},
+	[TABLE_DUE] = {"due", false},
+	[TABLE_GROUP] = {"group", false},
+	[TABLE_COUNT] = {"count", false},
+	[TABLE_BODY] = {"body", true},
+	[TABLE_PARTIAL] = {"partial", true},
+	[TABLE_EVENT] = {"event", true},
+	[TABLE_SETTLED] = {"settled", true},
+	[TABLE_KEEP] = {"keep", true},
+	[TABLE_MESSAGE_ID] = {"message_id", false},
+	[TABLE_DESTINATION] = {"destination", false},
 };
 _Static_assert(ARRAY_LEN(tables) == TABLES, "a table without a name");
 
 /* The translation of LMDB's codes; nothing above sees them. */
 static enum status lmdb_err(struct err *e, int rc, const char *what)
 {
+	/* A limit of the process or of a quota is a full disk to us. */
 	if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC ||
-	    rc == EDQUOT) {
+	    rc == EDQUOT || rc == EFBIG) {
 		err_temp(e, 3, 1, "%s: %s", what, mdb_strerror(rc));
 		e->reply = 452;
 		e->os = ENOSPC;
@@ -237,7 +238,7 @@ enum status tx_begin(struct tx *tx, struct lmdb *l, enum tx_kind kind,
 {
 	int rc;
 
-	*tx = (struct tx){ .lmdb = l };
+	*tx = (struct tx){.lmdb = l};
 	if (kind == TX_READ)
 		rc = begin_read(l, &tx->txn);
 	else
@@ -264,12 +265,12 @@ enum status tx_commit(struct tx *tx, struct err *e)
 static MDB_val val(struct span s)
 {
 	/* LMDB does not write through it. */
-	return (MDB_val){ s.len, (void *)(uintptr_t)s.at };
+	return (MDB_val){s.len, (void *)(uintptr_t)s.at};
 }
 
 static struct span unval(MDB_val v)
 {
-	return (struct span){ v.mv_data, v.mv_size };
+	return (struct span){v.mv_data, v.mv_size};
 }
 
 /* MDB_NOTFOUND is an answer, all else an error. */
@@ -309,7 +310,7 @@ static void put(struct tx *tx, enum table t, struct span key, MDB_val *v,
 		return;
 	if (tables[t].grows_at_end)
 		rc = mdb_put(tx->txn, dbi, &k, v, flags | MDB_APPEND);
-	if (rc == MDB_KEYEXIST)          /* it does not belong at the end */
+	if (rc == MDB_KEYEXIST) /* it does not belong at the end */
 		rc = mdb_put(tx->txn, dbi, &k, v, flags);
 	tx->rc = rc;
 }
@@ -323,7 +324,7 @@ void tx_put(struct tx *tx, enum table t, struct span key, struct span value)
 
 char *tx_reserve(struct tx *tx, enum table t, struct span key, size_t len)
 {
-	MDB_val v = { len, NULL };
+	MDB_val v = {len, NULL};
 
 	put(tx, t, key, &v, MDB_RESERVE);
 	return tx->rc == 0 ? v.mv_data : NULL;
@@ -341,7 +342,7 @@ bool tx_del(struct tx *tx, enum table t, struct span key)
 
 void walk_begin(struct walk *w, struct tx *tx, enum table t)
 {
-	*w = (struct walk){ .tx = tx };
+	*w = (struct walk){.tx = tx};
 	if (tx->rc == 0)
 		tx->rc = mdb_cursor_open(tx->txn, tx->lmdb->dbi[t], &w->cursor);
 }
@@ -373,7 +374,7 @@ bool walk_in(const struct walk *w, struct span prefix)
 
 bool walk_seek(struct walk *w, struct span key)
 {
-	if (key.len == 0)                /* LMDB has no empty keys */
+	if (key.len == 0) /* LMDB has no empty keys */
 		return step(w, key, MDB_FIRST);
 	return step(w, key, MDB_SET_RANGE);
 }
@@ -411,7 +412,7 @@ bool walk_last(struct walk *w, struct span prefix)
 	memcpy(beyond, prefix.at, n);
 	while (n > 0 && ++beyond[n - 1] == 0)
 		n--;
-	if (n > 0 && walk_seek(w, (struct span){ (char *)beyond, n }))
+	if (n > 0 && walk_seek(w, (struct span){(char *)beyond, n}))
 		found = step(w, SPAN(""), MDB_PREV);
 	else
 		found = step(w, SPAN(""), MDB_LAST);

@@ -52,7 +52,7 @@ enum table {
  * and keeps other processes out until it is closed. */
 MUST_USE enum status lmdb_open(struct lmdb **out, const char *path,
 			       uint64_t max_bytes, struct err *e);
-void lmdb_close(struct lmdb *l);         /* NULL is fine */
+void lmdb_close(struct lmdb *l); /* NULL is fine */
 /* Bytes in use, of what lmdb_max_bytes() allows.  Walks the list of free
  * pages. */
 MUST_USE enum status lmdb_used_bytes(struct lmdb *l, uint64_t *out,
@@ -64,9 +64,9 @@ uint64_t lmdb_max_bytes(const struct lmdb *l);
 enum tx_kind { TX_READ, TX_WRITE };
 
 struct tx {
-	struct lmdb *lmdb;               /* borrowed */
+	struct lmdb *lmdb; /* borrowed */
 	struct MDB_txn *txn;
-	int rc;                          /* the first error, LMDB's or errno */
+	int rc; /* the first error, LMDB's or errno */
 };
 
 MUST_USE enum status tx_begin(struct tx *tx, struct lmdb *l, enum tx_kind kind,
@@ -93,9 +93,9 @@ bool tx_del(struct tx *tx, enum table t, struct span key);
 /* ------- walks along the keys of a table */
 
 struct walk {
-	struct tx *tx;                   /* borrowed */
-	struct MDB_cursor *cursor;       /* NULL after an error */
-	struct span key, value;          /* where the walk stands */
+	struct tx *tx; /* borrowed */
+	struct MDB_cursor *cursor; /* NULL after an error */
+	struct span key, value; /* where the walk stands */
 };
 
 /* walk_end before the transaction ends. */

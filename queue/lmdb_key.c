@@ -8,7 +8,7 @@ enum { LANE = 4, BYTE = 1, CAUSE = 2, NAME = 4, TIME = 8, ID = 8, NUMBER = 4 };
 
 struct key key_id(uint64_t id)
 {
-	struct key k = { .len = 0 };
+	struct key k = {.len = 0};
 
 	key_add(&k, id, ID);
 	return k;
@@ -32,7 +32,7 @@ struct key key_body(uint64_t id, uint64_t at)
 
 struct key key_lane(uint32_t lane, enum rcpt_wait wait)
 {
-	struct key k = { .len = 0 };
+	struct key k = {.len = 0};
 
 	key_add(&k, lane, LANE);
 	key_add(&k, wait, BYTE);
@@ -51,7 +51,7 @@ struct key key_due(const struct place *p, uint64_t id, uint32_t number)
 
 struct key key_count(const struct place *p)
 {
-	struct key k = { .len = 0 };
+	struct key k = {.len = 0};
 
 	key_add(&k, p->state, BYTE);
 	key_add(&k, p->cause, CAUSE);
@@ -70,7 +70,7 @@ struct key key_group(const struct place *p, uint64_t id, uint32_t number)
 
 struct key key_keep(unsigned class, int64_t settled_ms, uint64_t id)
 {
-	struct key k = { .len = 0 };
+	struct key k = {.len = 0};
 
 	key_add(&k, class, BYTE);
 	key_add(&k, key_of_time(settled_ms), TIME);
@@ -80,7 +80,7 @@ struct key key_keep(unsigned class, int64_t settled_ms, uint64_t id)
 
 struct key key_message_id(uint64_t hash, uint64_t id)
 {
-	struct key k = { .len = 0 };
+	struct key k = {.len = 0};
 
 	key_add(&k, hash, 8);
 	key_add(&k, id, ID);
@@ -89,7 +89,7 @@ struct key key_message_id(uint64_t hash, uint64_t id)
 
 struct key key_name_number(uint32_t number)
 {
-	struct key k = { .len = 0 };
+	struct key k = {.len = 0};
 
 	key_add(&k, 'n', BYTE);
 	key_add(&k, number, NAME);
@@ -101,5 +101,5 @@ struct span key_name_text(char out[NAME_BYTES_MAX + 1], struct span text)
 	BUG_ON(text.len > NAME_BYTES_MAX);
 	out[0] = 't';
 	memcpy(out + 1, text.at, text.len);
-	return (struct span){ out, text.len + 1 };
+	return (struct span){out, text.len + 1};
 }

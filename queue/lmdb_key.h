@@ -19,7 +19,7 @@ struct key {
 
 static inline struct span key_span(const struct key *k)
 {
-	return (struct span){ (const char *)k->bytes, k->len };
+	return (struct span){(const char *)k->bytes, k->len};
 }
 
 static inline void key_add(struct key *k, uint64_t number, unsigned bytes)
@@ -57,8 +57,8 @@ struct place {
 	enum rcpt_state state;
 	enum cause cause;
 	enum rcpt_wait wait;
-	int64_t  due_ms;
-	uint32_t lane, destination;      /* numbers of names */
+	int64_t due_ms;
+	uint32_t lane, destination; /* numbers of names */
 };
 
 static inline bool place_is_scheduled(const struct place *p)
@@ -73,11 +73,11 @@ struct key key_id_number(uint64_t id, uint32_t number);
 struct key key_body(uint64_t id, uint64_t at);
 
 enum { DUE_AT_LANE = 0, DUE_AT_TIME = 5, DUE_AT_ID = 13, DUE_AT_NUMBER = 21 };
-struct key key_lane(uint32_t lane, enum rcpt_wait wait);     /* due's prefix */
+struct key key_lane(uint32_t lane, enum rcpt_wait wait); /* due's prefix */
 struct key key_due(const struct place *p, uint64_t id, uint32_t number);
 
 enum { GROUP_AT_DESTINATION = 3, GROUP_AT_ID = 7, GROUP_AT_NUMBER = 15 };
-struct key key_count(const struct place *p);     /* count; group's prefix */
+struct key key_count(const struct place *p); /* count; group's prefix */
 struct key key_group(const struct place *p, uint64_t id, uint32_t number);
 
 enum { KEEP_AT_TIME = 1, KEEP_AT_ID = 9 };

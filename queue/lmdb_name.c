@@ -86,7 +86,7 @@ uint32_t name_use(struct work *w, const char *text)
 		return NAME_NONE;
 	BUG_ON(name.len > NAME_BYTES_MAX);
 	if (!name_find(&w->tx, text, &number)) {
-		struct key value = { .len = 0 };
+		struct key value = {.len = 0};
 
 		number = new_number(w);
 		key_add(&value, number, 4);

@@ -147,7 +147,7 @@ enum status lmdb_history(struct store *s, uint64_t id, struct message **out,
 /* Collects the ids and numbers that follow a prefix. */
 struct range {
 	enum table table;
-	struct key prefix, from;         /* starts behind `from` */
+	struct key prefix, from; /* starts behind `from` */
 	bool has_from;
 	size_t id_at;
 };
@@ -174,7 +174,7 @@ static size_t range_read(struct tx *tx, const struct range *r,
 	     on = walk_next_in(&w, key_span(&r->prefix))) {
 		struct due *d = &out[n];
 
-		*d = (struct due){ .id = key_read(w.key, r->id_at, 8) };
+		*d = (struct due){.id = key_read(w.key, r->id_at, 8)};
 		d->number = (uint32_t)key_read(w.key, r->id_at + 8, 4);
 		if (r->table == TABLE_DUE)
 			d->due_ms =
@@ -191,8 +191,8 @@ enum status lmdb_due(struct store *s, const char *lane, enum rcpt_wait wait,
 		     int64_t before_ms, const struct due *after,
 		     struct due *out, size_t max, size_t *n, struct err *e)
 {
-	struct range r = { .table = TABLE_DUE, .id_at = DUE_AT_ID };
-	struct place p = { .wait = wait };
+	struct range r = {.table = TABLE_DUE, .id_at = DUE_AT_ID};
+	struct place p = {.wait = wait};
 	size_t found = 0;
 	struct tx tx;
 	enum status st = begin(&tx, s, e);
@@ -219,8 +219,8 @@ enum status lmdb_next_due(struct store *s, const char *lane,
 {
 	struct due first;
 	size_t n;
-	enum status st = lmdb_due(s, lane, wait, INT64_MAX, NULL, &first, 1, &n,
-				  e);
+	enum status st =
+		lmdb_due(s, lane, wait, INT64_MAX, NULL, &first, 1, &n, e);
 
 	if (st == ST_OK)
 		*out = n == 0 ? INT64_MAX : first.due_ms;
@@ -230,7 +230,7 @@ enum status lmdb_next_due(struct store *s, const char *lane,
 enum status lmdb_lanes(struct store *s, char ***out, struct err *e)
 {
 	char **lanes = xcalloc(1, sizeof(char *));
-	struct key k = { .len = 0 };
+	struct key k = {.len = 0};
 	struct walk w;
 	size_t n = 0;
 	struct tx tx;
@@ -311,8 +311,8 @@ enum status lmdb_members(struct store *s, enum rcpt_state state,
 			 const struct due *after, struct due *out, size_t max,
 			 size_t *n, struct err *e)
 {
-	struct range r = { .table = TABLE_GROUP, .id_at = GROUP_AT_ID };
-	struct place p = { .state = state, .cause = cause };
+	struct range r = {.table = TABLE_GROUP, .id_at = GROUP_AT_ID};
+	struct place p = {.state = state, .cause = cause};
 	size_t found = 0;
 	struct tx tx;
 	enum status st = begin(&tx, s, e);
@@ -365,7 +365,8 @@ static bool group_read(struct tx *tx, const struct walk *w, struct group *out)
 		.state = (enum rcpt_state)state,
 		.cause = (enum cause)cause,
 		.destination = name_text(
-			tx, (uint32_t)key_read(w->key, GROUP_AT_DESTINATION, 4)),
+			tx,
+			(uint32_t)key_read(w->key, GROUP_AT_DESTINATION, 4)),
 		.messages = c.messages,
 		.recipients = c.recipients,
 		.bytes = c.bytes,
@@ -447,7 +448,7 @@ static bool has_message_id(struct tx *tx, uint64_t id, const char *message_id)
 enum status lmdb_find(struct store *s, const char *message_id, uint64_t **out,
 		      size_t *n, struct err *e)
 {
-	struct key prefix = { .len = 0 };
+	struct key prefix = {.len = 0};
 	uint64_t *ids = NULL;
 	size_t found = 0;
 	struct walk w;

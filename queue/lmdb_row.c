@@ -19,23 +19,23 @@ static void count(struct work *w, const struct place *p,
 		  const struct group_count *delta, int sign)
 {
 	struct key k = key_count(p);
-	struct group_count c = { 0, 0, 0 };
+	struct group_count c = {0, 0, 0};
 	struct span row;
 
 	/* A damaged count begins anew: better little than nothing. */
 	if (tx_get(&w->tx, TABLE_COUNT, key_span(&k), &row) &&
 	    !group_count_decode(row, &c))
-		c = (struct group_count){ 0, 0, 0 };
+		c = (struct group_count){0, 0, 0};
 	if (sign > 0) {
 		c.messages += delta->messages;
 		c.recipients += delta->recipients;
 		c.bytes += delta->bytes;
 	} else {
-		c.messages -= c.messages < delta->messages ? c.messages :
-							     delta->messages;
-		c.recipients -= c.recipients < delta->recipients ?
-					c.recipients :
-					delta->recipients;
+		c.messages -= c.messages < delta->messages ? c.messages
+							   : delta->messages;
+		c.recipients -= c.recipients < delta->recipients
+					? c.recipients
+					: delta->recipients;
 		c.bytes -= c.bytes < delta->bytes ? c.bytes : delta->bytes;
 	}
 	if (c.recipients == 0)
@@ -64,11 +64,11 @@ static bool group_has(struct tx *tx, const struct place *p, uint64_t id)
 static void enter_group(struct work *w, uint64_t id, uint32_t number,
 			uint64_t bytes, const struct place *p)
 {
-	struct group_count delta = { 0, 1, 0 };
+	struct group_count delta = {0, 1, 0};
 	struct key k = key_group(p, id, number);
 
 	if (!group_has(&w->tx, p, id))
-		delta = (struct group_count){ 1, 1, bytes };
+		delta = (struct group_count){1, 1, bytes};
 	tx_put(&w->tx, TABLE_GROUP, key_span(&k), SPAN(""));
 	count(w, p, &delta, 1);
 	w->ledger.totals.live[p->state]++;
@@ -77,12 +77,12 @@ static void enter_group(struct work *w, uint64_t id, uint32_t number,
 static void leave_group(struct work *w, uint64_t id, uint32_t number,
 			uint64_t bytes, const struct place *p)
 {
-	struct group_count delta = { 0, 1, 0 };
+	struct group_count delta = {0, 1, 0};
 	struct key k = key_group(p, id, number);
 
 	tx_del(&w->tx, TABLE_GROUP, key_span(&k));
 	if (!group_has(&w->tx, p, id))
-		delta = (struct group_count){ 1, 1, bytes };
+		delta = (struct group_count){1, 1, bytes};
 	count(w, p, &delta, -1);
 	if (w->ledger.totals.live[p->state] > 0)
 		w->ledger.totals.live[p->state]--;
@@ -111,10 +111,10 @@ static void leave_due(struct work *w, uint64_t id, uint32_t number,
 static void row_decode(struct tx *tx, struct span value, uint32_t number,
 		       struct row *out)
 {
-	struct recipient_names names = { NAME_NONE, NAME_NONE };
+	struct recipient_names names = {NAME_NONE, NAME_NONE};
 	struct recipient *r = &out->recipient;
 
-	*out = (struct row){ .damaged = false };
+	*out = (struct row){.damaged = false};
 	if (!recipient_decode(value, number, r, &names)) {
 		out->damaged = true;
 		recipient_init(r);
@@ -190,7 +190,8 @@ static bool find_entry(struct tx *tx, const struct row *r, uint64_t id,
 	struct walk w;
 
 	walk_begin(&w, tx, t);
-	for (bool on = walk_seek(&w, SPAN("")); on && !found; on = walk_next(&w))
+	for (bool on = walk_seek(&w, SPAN("")); on && !found;
+	     on = walk_next(&w))
 		if (w.key.len <= KEY_BYTES_MAX &&
 		    key_read(w.key, at, 8) == id &&
 		    key_read(w.key, at + 8, 4) == r->recipient.number) {
@@ -232,7 +233,7 @@ void row_find_place(struct tx *tx, uint64_t id, struct row *r)
 static void put_row(struct work *w, uint64_t id, const struct recipient *r,
 		    const struct place *p)
 {
-	struct recipient_names names = { p->lane, p->destination };
+	struct recipient_names names = {p->lane, p->destination};
 	struct key k = key_id_number(id, r->number);
 
 	work_put(w, TABLE_RECIPIENT, key_span(&k),

@@ -15,8 +15,8 @@
 
 /* Stored as numbers; the one that grows fastest comes last. */
 enum keep_class {
-	KEEP_UNDELIVERED = 1,            /* body of expired or failed ones */
-	KEEP_DELIVERED = 2,              /* body of a delivered one */
+	KEEP_UNDELIVERED = 1, /* body of expired or failed ones */
+	KEEP_DELIVERED = 2, /* body of a delivered one */
 	KEEP_HISTORY = 3,
 };
 
@@ -158,7 +158,7 @@ static void trim_history(struct work *w, uint64_t id)
 static bool take_oldest(struct work *w, enum keep_class class,
 			int64_t before_ms, uint64_t *id)
 {
-	struct key prefix = { .len = 0 };
+	struct key prefix = {.len = 0};
 	struct walk walk;
 	bool found;
 

@@ -16,7 +16,7 @@
 
 enum {
 	LOOK_EVERY_MS = 1000,
-	RESERVE_PART = 16,               /* of the whole */
+	RESERVE_PART = 16, /* of the whole */
 	RESERVE_BYTES_MIN = 8 * 1024 * 1024,
 	/* A message costs its rows and index entries besides its body, and
 	 * copies of the pages that these are on. */
@@ -26,7 +26,7 @@ enum {
 void space_init(struct space *sp, const struct store_conf *conf,
 		uint64_t max_bytes)
 {
-	*sp = (struct space){ .max_bytes = max_bytes };
+	*sp = (struct space){.max_bytes = max_bytes};
 	sp->path = xstrdup(conf->path);
 	sp->min_free_disk_bytes = conf->min_free_disk_bytes;
 	sp->reserve_bytes = max_bytes / RESERVE_PART;
@@ -46,7 +46,10 @@ void space_release(struct space *sp)
 
 static bool exceeds(const struct space *sp, uint64_t reserve_bytes)
 {
-	return atomic_load(&sp->used_bytes) + reserve_bytes > sp->max_bytes;
+	uint64_t used_bytes = atomic_load(&sp->used_bytes) +
+			      atomic_load(&sp->added_bytes);
+
+	return used_bytes + reserve_bytes > sp->max_bytes;
 }
 
 static bool is_full(const struct space *sp)
@@ -65,7 +68,7 @@ bool space_admits(struct store_lmdb *s, uint64_t bytes)
 {
 	if (is_full(&s->space))
 		return false;
-	atomic_fetch_add(&s->space.used_bytes,
+	atomic_fetch_add(&s->space.added_bytes,
 			 bytes + bytes / 8 + COST_BYTES);
 	return true;
 }
@@ -98,8 +101,10 @@ static void count_pages(struct store_lmdb *s)
 	struct err ignored;
 	uint64_t used_bytes;
 
-	if (lmdb_used_bytes(s->lmdb, &used_bytes, &ignored) == ST_OK)
-		atomic_store(&s->space.used_bytes, used_bytes);
+	if (lmdb_used_bytes(s->lmdb, &used_bytes, &ignored) != ST_OK)
+		return;
+	atomic_store(&s->space.used_bytes, used_bytes);
+	atomic_store(&s->space.added_bytes, 0);
 }
 
 void space_look(struct store_lmdb *s)

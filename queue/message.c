@@ -13,9 +13,9 @@
 /* ------- words */
 
 static const char *const state_words[RCPT_STATES + 1] = {
-	[RCPT_QUEUED] = "queued",	[RCPT_DEFERRED] = "deferred",
-	[RCPT_HELD] = "held",		[RCPT_DELIVERED] = "delivered",
-	[RCPT_EXPIRED] = "expired",	[RCPT_FAILED] = "failed",
+	[RCPT_QUEUED] = "queued",   [RCPT_DEFERRED] = "deferred",
+	[RCPT_HELD] = "held",	    [RCPT_DELIVERED] = "delivered",
+	[RCPT_EXPIRED] = "expired", [RCPT_FAILED] = "failed",
 	[RCPT_STATES] = "removed",
 };
 
@@ -53,11 +53,11 @@ const char *change_word(enum change_kind k)
 }
 
 static const char *const event_words[] = {
-	[EVENT_RECEIVED] = "received",	[EVENT_DELIVERED] = "delivered",
-	[EVENT_DEFERRED] = "deferred",	[EVENT_FAILED] = "failed",
-	[EVENT_EXPIRED] = "expired",	[EVENT_HELD] = "held",
-	[EVENT_RELEASED] = "released",	[EVENT_RESUBMITTED] = "resubmitted",
-	[EVENT_REMOVED] = "removed",	[EVENT_MOVED] = "moved",
+	[EVENT_RECEIVED] = "received", [EVENT_DELIVERED] = "delivered",
+	[EVENT_DEFERRED] = "deferred", [EVENT_FAILED] = "failed",
+	[EVENT_EXPIRED] = "expired",   [EVENT_HELD] = "held",
+	[EVENT_RELEASED] = "released", [EVENT_RESUBMITTED] = "resubmitted",
+	[EVENT_REMOVED] = "removed",   [EVENT_MOVED] = "moved",
 	[EVENT_EXTENDED] = "extended",
 };
 _Static_assert(ARRAY_LEN(event_words) == EVENT_KINDS, "an event has no word");
@@ -83,7 +83,7 @@ static void set_string(char **to, const char *from)
 
 void recipient_init(struct recipient *r)
 {
-	*r = (struct recipient){ .state = RCPT_QUEUED };
+	*r = (struct recipient){.state = RCPT_QUEUED};
 	set_string(&r->address, "");
 	set_string(&r->orcpt, "");
 	set_string(&r->lane, "");
@@ -98,7 +98,7 @@ void recipient_release(struct recipient *r)
 	free(r->lane);
 	free(r->destination);
 	free(r->reply);
-	*r = (struct recipient){ .state = RCPT_QUEUED };
+	*r = (struct recipient){.state = RCPT_QUEUED};
 }
 
 void recipient_copy(struct recipient *to, const struct recipient *from)
@@ -126,14 +126,10 @@ static const size_t message_strings[] = {
 };
 
 static const size_t event_strings[] = {
-	offsetof(struct event, route),
-	offsetof(struct event, destination),
-	offsetof(struct event, address),
-	offsetof(struct event, tls),
-	offsetof(struct event, verified),
-	offsetof(struct event, certificate),
-	offsetof(struct event, status),
-	offsetof(struct event, reply),
+	offsetof(struct event, route),	  offsetof(struct event, destination),
+	offsetof(struct event, address),  offsetof(struct event, tls),
+	offsetof(struct event, verified), offsetof(struct event, certificate),
+	offsetof(struct event, status),	  offsetof(struct event, reply),
 	offsetof(struct event, actor),
 };
 
@@ -189,7 +185,7 @@ void message_adopt(struct message *m, struct recipient *r)
 	m->recipients = xrealloc(m->recipients, m->nrecipients + 1,
 				 sizeof(*m->recipients));
 	m->recipients[m->nrecipients++] = *r;
-	*r = (struct recipient){ .state = RCPT_QUEUED };
+	*r = (struct recipient){.state = RCPT_QUEUED};
 }
 
 struct recipient *message_add(struct message *m, const char *address,
@@ -233,7 +229,7 @@ enum rcpt_state message_state(const struct message *m)
 
 void event_init(struct event *ev)
 {
-	*ev = (struct event){ .number = ALL_RECIPIENTS };
+	*ev = (struct event){.number = ALL_RECIPIENTS};
 	for (size_t i = 0; i < ARRAY_LEN(event_strings); i++)
 		*string_at(ev, event_strings[i]) = xstrdup("");
 }
@@ -242,7 +238,7 @@ void event_release(struct event *ev)
 {
 	for (size_t i = 0; i < ARRAY_LEN(event_strings); i++)
 		free(*string_at(ev, event_strings[i]));
-	*ev = (struct event){ .number = ALL_RECIPIENTS };
+	*ev = (struct event){.number = ALL_RECIPIENTS};
 }
 
 void event_copy(struct event *to, const struct event *from)
@@ -405,21 +401,21 @@ static void told(struct recipient *r, const struct change *c, int64_t now_ms)
 #define IN_ALL ((1U << RCPT_STATES) - 1)
 
 static const struct rule {
-	unsigned states;                 /* in which it applies */
+	unsigned states; /* in which it applies */
 	void (*apply)(struct recipient *r, const struct change *c,
 		      int64_t now_ms);
 } rules[] = {
-	[CHANGE_DELIVERED] = { IN_OPEN, delivered },
-	[CHANGE_DEFERRED] = { IN_OPEN, deferred },
-	[CHANGE_FAILED] = { IN_OPEN, failed },
-	[CHANGE_EXPIRED] = { IN_OPEN, expired },
-	[CHANGE_HOLD] = { IN_WAITING, hold },
-	[CHANGE_RELEASE] = { IN(HELD), queue_anew },
-	[CHANGE_RESUBMIT] = { IN_ALL, resubmit },
-	[CHANGE_REMOVE] = { IN_ALL, removed },
-	[CHANGE_MOVE] = { IN_OPEN, move },
-	[CHANGE_EXTEND] = { IN_OPEN, extend },
-	[CHANGE_TOLD] = { IN_ALL, told },
+	[CHANGE_DELIVERED] = {IN_OPEN, delivered},
+	[CHANGE_DEFERRED] = {IN_OPEN, deferred},
+	[CHANGE_FAILED] = {IN_OPEN, failed},
+	[CHANGE_EXPIRED] = {IN_OPEN, expired},
+	[CHANGE_HOLD] = {IN_WAITING, hold},
+	[CHANGE_RELEASE] = {IN(HELD), queue_anew},
+	[CHANGE_RESUBMIT] = {IN_ALL, resubmit},
+	[CHANGE_REMOVE] = {IN_ALL, removed},
+	[CHANGE_MOVE] = {IN_OPEN, move},
+	[CHANGE_EXTEND] = {IN_OPEN, extend},
+	[CHANGE_TOLD] = {IN_ALL, told},
 };
 _Static_assert(ARRAY_LEN(rules) == CHANGE_KINDS, "a change has no rule");
 
@@ -448,8 +444,8 @@ bool recipient_change(struct recipient *r, const struct change *c,
 	set_string(&r->lane, c->lane);
 	set_string(&r->destination, c->destination);
 	if (c->reply != NULL) {
-		char *reply = xstrndup(c->reply,
-				       strnlen(c->reply, REPLY_KEPT_MAX));
+		char *reply =
+			xstrndup(c->reply, strnlen(c->reply, REPLY_KEPT_MAX));
 
 		free(r->reply);
 		r->reply = reply;

@@ -18,10 +18,10 @@
 /* `active` is not among them: it is known to the dispatcher only, so that a
  * crash leaves nothing locked.  Stored as numbers: add at the end only. */
 enum rcpt_state {
-	RCPT_QUEUED,                     /* waits for its turn */
-	RCPT_DEFERRED,                   /* failed for now */
-	RCPT_HELD,                       /* by an operator */
-	RCPT_DELIVERED,                  /* the final ones */
+	RCPT_QUEUED, /* waits for its turn */
+	RCPT_DEFERRED, /* failed for now */
+	RCPT_HELD, /* by an operator */
+	RCPT_DELIVERED, /* the final ones */
 	RCPT_EXPIRED,
 	RCPT_FAILED,
 	RCPT_STATES
@@ -36,60 +36,60 @@ static inline bool rcpt_state_is_final(enum rcpt_state s)
 
 /* What a recipient that is queued or deferred waits for. */
 enum rcpt_wait {
-	WAIT_TIME,                       /* for due_ms */
-	WAIT_DESTINATION,                /* for its destination to come up */
+	WAIT_TIME, /* for due_ms */
+	WAIT_DESTINATION, /* for its destination to come up */
 };
 
 struct recipient {
-	uint32_t number;                 /* in its message, from 0 */
+	uint32_t number; /* in its message, from 0 */
 	enum rcpt_state state;
 	enum rcpt_wait wait;
-	enum cause cause;                /* of the last deferral or failure */
-	uint32_t attempts;               /* that reached out to a host */
-	uint32_t notify;                 /* RFC 3461 NOTIFY, 0: not given */
-	bool uncertain;                  /* an attempt broke after the final dot */
-	bool told;                       /* the sender was told of failure */
-	bool warned;                     /* ... of delay */
-	int64_t due_ms;                  /* earliest next try */
-	int64_t since_ms;                /* in this state */
-	int64_t fresh_ms;                /* the lifetime counts from here */
-	int64_t held_clock_ms;           /* by so much expiry was put off */
-	int64_t clock_since_ms;          /* the clock stands still since; 0: runs */
-	char *address;                   /* all owned, never NULL */
-	char *orcpt;                     /* RFC 3461, "" if none */
-	char *lane;                      /* what it queues in: a route's name, or
+	enum cause cause; /* of the last deferral or failure */
+	uint32_t attempts; /* that reached out to a host */
+	uint32_t notify; /* RFC 3461 NOTIFY, 0: not given */
+	bool uncertain; /* an attempt broke after the final dot */
+	bool told; /* the sender was told of failure */
+	bool warned; /* ... of delay */
+	int64_t due_ms; /* earliest next try */
+	int64_t since_ms; /* in this state */
+	int64_t fresh_ms; /* the lifetime counts from here */
+	int64_t held_clock_ms; /* by so much expiry was put off */
+	int64_t clock_since_ms; /* the clock stands still since; 0: runs */
+	char *address; /* all owned, never NULL */
+	char *orcpt; /* RFC 3461, "" if none */
+	char *lane; /* what it queues in: a route's name, or
 					    "route/domain" where MX decides */
-	char *destination;               /* last tried or waited for, "" if none */
-	char *reply;                     /* the peer's words, "" if none */
+	char *destination; /* last tried or waited for, "" if none */
+	char *reply; /* the peer's words, "" if none */
 };
 
-enum { REPLY_KEPT_MAX = 1024 };          /* bytes of a reply that are kept */
+enum { REPLY_KEPT_MAX = 1024 }; /* bytes of a reply that are kept */
 
-void recipient_init(struct recipient *r);        /* queued, strings "" */
+void recipient_init(struct recipient *r); /* queued, strings "" */
 void recipient_release(struct recipient *r);
 void recipient_copy(struct recipient *to, const struct recipient *from);
 
 struct message {
 	uint64_t id;
-	int64_t  received_ms;
-	uint64_t bytes;                  /* of the body, without our trace field */
-	uint64_t checksum;               /* XXH3-64 of the body */
-	bool     has_8bit;
-	bool     smtputf8;
-	char *sender;                    /* "" is <>; all owned, never NULL */
-	char *trace_field;               /* our Received:, goes out on top */
-	char *message_id;                /* without < >, "" if none */
-	char *listener, *source;         /* where it came in */
-	char *client;                    /* "192.0.2.1:4711" */
+	int64_t received_ms;
+	uint64_t bytes; /* of the body, without our trace field */
+	uint64_t checksum; /* XXH3-64 of the body */
+	bool has_8bit;
+	bool smtputf8;
+	char *sender; /* "" is <>; all owned, never NULL */
+	char *trace_field; /* our Received:, goes out on top */
+	char *message_id; /* without < >, "" if none */
+	char *listener, *source; /* where it came in */
+	char *client; /* "192.0.2.1:4711" */
 	char *helo;
-	char *tls;                       /* "TLS1.3", "" in clear text */
-	char *envid, *ret;               /* RFC 3461 */
-	struct recipient *recipients;    /* owned, by number */
+	char *tls; /* "TLS1.3", "" in clear text */
+	char *envid, *ret; /* RFC 3461 */
+	struct recipient *recipients; /* owned, by number */
 	size_t nrecipients;
 };
 
 struct message *message_new(void);
-void message_free(struct message *m);    /* NULL is fine */
+void message_free(struct message *m); /* NULL is fine */
 struct message *message_copy(const struct message *m);
 /* Adds a recipient in the state queued, due at once; strings are copied.  The
  * result is valid until the next addition. */
@@ -111,13 +111,13 @@ enum change_kind {
 	CHANGE_DEFERRED,
 	CHANGE_FAILED,
 	CHANGE_EXPIRED,
-	CHANGE_HOLD,                     /* operators' from here */
+	CHANGE_HOLD, /* operators' from here */
 	CHANGE_RELEASE,
 	CHANGE_RESUBMIT,
-	CHANGE_REMOVE,                   /* the recipient is gone, counted */
-	CHANGE_MOVE,                     /* to another lane: routes changed */
-	CHANGE_EXTEND,                   /* expires later, by by_ms */
-	CHANGE_TOLD,                     /* nothing but told and warned */
+	CHANGE_REMOVE, /* the recipient is gone, counted */
+	CHANGE_MOVE, /* to another lane: routes changed */
+	CHANGE_EXTEND, /* expires later, by by_ms */
+	CHANGE_TOLD, /* nothing but told and warned */
 	CHANGE_KINDS
 };
 const char *change_word(enum change_kind k);
@@ -126,18 +126,18 @@ enum { ALL_RECIPIENTS = UINT32_MAX };
 
 struct change {
 	enum change_kind kind;
-	uint32_t number;                 /* or ALL_RECIPIENTS that it applies to */
+	uint32_t number; /* or ALL_RECIPIENTS that it applies to */
 	enum cause cause;
 	enum rcpt_wait wait;
-	int64_t due_ms;                  /* operators' may say 0: now */
-	int64_t by_ms;                   /* EXTEND */
-	bool attempted;                  /* count an attempt */
+	int64_t due_ms; /* operators' may say 0: now */
+	int64_t by_ms; /* EXTEND */
+	bool attempted; /* count an attempt */
 	bool uncertain;
-	bool stop_clock;                 /* expiry is put off (hold_clock) */
-	bool told, warned;               /* set, by any kind of change */
-	const char *lane;                /* NULL: stays; strings borrowed */
-	const char *destination;         /* NULL: stays */
-	const char *reply;               /* NULL: stays */
+	bool stop_clock; /* expiry is put off (hold_clock) */
+	bool told, warned; /* set, by any kind of change */
+	const char *lane; /* NULL: stays; strings borrowed */
+	const char *destination; /* NULL: stays */
+	const char *reply; /* NULL: stays */
 };
 
 /*
@@ -182,18 +182,18 @@ const char *event_word(enum event_kind k);
 /* One line of `relayctl trace`.  Strings owned, never NULL ("" if unknown). */
 struct event {
 	enum event_kind kind;
-	int64_t  time_ms;
-	uint32_t number;                 /* of the recipient, or ALL_RECIPIENTS */
+	int64_t time_ms;
+	uint32_t number; /* of the recipient, or ALL_RECIPIENTS */
 	enum cause cause;
-	bool     attempted, uncertain;
-	int64_t  duration_ms;
-	char *route, *destination, *address;     /* address: "192.0.2.1:25" */
+	bool attempted, uncertain;
+	int64_t duration_ms;
+	char *route, *destination, *address; /* address: "192.0.2.1:25" */
 	char *tls, *verified, *certificate;
-	char *status;                    /* "2.0.0" */
+	char *status; /* "2.0.0" */
 	char *reply;
-	char *actor;                     /* an operator: "uid 1000" */
+	char *actor; /* an operator: "uid 1000" */
 };
-void event_init(struct event *ev);       /* strings "", of ALL_RECIPIENTS */
+void event_init(struct event *ev); /* strings "", of ALL_RECIPIENTS */
 void event_release(struct event *ev);
 void event_copy(struct event *to, const struct event *from);
 

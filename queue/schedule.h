@@ -18,7 +18,7 @@ int64_t retry_pause_ms(const int64_t *list_ms, size_t n, uint32_t attempts,
  * no ramp any more.
  */
 struct ramp {
-	unsigned window;                 /* 0: no ramp, the limit holds */
+	unsigned window; /* 0: no ramp, the limit holds */
 };
 void ramp_start(struct ramp *r);
 void ramp_succeeded(struct ramp *r, unsigned limit);

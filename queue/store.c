@@ -12,7 +12,7 @@ void destination_record_release(struct destination_record *d)
 	free(d->name);
 	free(d->reply);
 	free(d->reason);
-	*d = (struct destination_record){ .name = NULL };
+	*d = (struct destination_record){.name = NULL};
 }
 
 void store_op_release(struct store_op *op)

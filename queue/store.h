@@ -36,31 +36,31 @@ struct store {
 };
 
 struct store_conf {
-	const char *path;                /* a directory that exists */
-	uint64_t    max_bytes;
-	uint64_t    min_free_disk_bytes;
+	const char *path; /* a directory that exists */
+	uint64_t max_bytes;
+	uint64_t min_free_disk_bytes;
 };
 
 /* ------- changes */
 
 enum store_verb {
-	STORE_BODY,                      /* a piece of an unfinished message */
-	STORE_DROP,                      /* forget an unfinished message */
-	STORE_ENQUEUE,                   /* the message is whole: accept it */
-	STORE_CHANGE,                    /* changes to recipients of a message */
-	STORE_TRIM,                      /* forget what was kept long enough */
-	STORE_DESTINATION,               /* remember a destination's state */
+	STORE_BODY, /* a piece of an unfinished message */
+	STORE_DROP, /* forget an unfinished message */
+	STORE_ENQUEUE, /* the message is whole: accept it */
+	STORE_CHANGE, /* changes to recipients of a message */
+	STORE_TRIM, /* forget what was kept long enough */
+	STORE_DESTINATION, /* remember a destination's state */
 };
 
 /* A destination's state, kept over a restart. */
 struct destination_record {
-	char   *name;                    /* "route/host:port", owned */
-	bool    failing;
-	bool    suspended;
+	char *name; /* "route/host:port", owned */
+	bool failing;
+	bool suspended;
 	enum cause cause;
 	int64_t since_ms;
-	int64_t until_ms;                /* of a suspension; 0: without end */
-	char   *reply, *reason;          /* owned, never NULL */
+	int64_t until_ms; /* of a suspension; 0: without end */
+	char *reply, *reason; /* owned, never NULL */
 };
 void destination_record_release(struct destination_record *d);
 
@@ -70,29 +70,29 @@ void destination_record_release(struct destination_record *d);
 struct news {
 	uint64_t id;
 	uint32_t number;
-	bool     due;                    /* else it left the schedule */
+	bool due; /* else it left the schedule */
 	enum rcpt_wait wait;
-	int64_t  due_ms;
-	char    *lane;                   /* owned */
+	int64_t due_ms;
+	char *lane; /* owned */
 };
 
 struct store_op {
 	enum store_verb verb;
-	uint64_t id;                     /* all but TRIM and DESTINATION */
+	uint64_t id; /* all but TRIM and DESTINATION */
 
 	/* STORE_BODY: `body` goes to offset `at`, which is where the piece
 	 * before ended; pieces of about 64 KiB do best.  STORE_ENQUEUE: the
 	 * last piece, which may be all of it, or empty. */
-	uint64_t    at;
-	struct span body;                /* borrowed until the result */
+	uint64_t at;
+	struct span body; /* borrowed until the result */
 
-	struct message *message;         /* ENQUEUE; borrowed */
+	struct message *message; /* ENQUEUE; borrowed */
 
 	/* CHANGE: each applies or does not on its own.  drop_delivered says
 	 * that keep_delivered is 0: when all recipients are delivered, the
 	 * body goes in the same transaction.  With an expired or failed one
 	 * among them it stays until it is trimmed. */
-	const struct change *changes;    /* borrowed */
+	const struct change *changes; /* borrowed */
 	size_t nchanges;
 	bool drop_delivered;
 	/* ENQUEUE, CHANGE: appended to the history; of a change that did not
@@ -102,7 +102,7 @@ struct store_op {
 
 	/* TRIM: what settled before these times loses its body (by state) or
 	 * its history; at most `limit` messages in one go. */
-	int64_t  expired_before_ms, delivered_before_ms, trace_before_ms;
+	int64_t expired_before_ms, delivered_before_ms, trace_before_ms;
 	unsigned limit;
 
 	/* DESTINATION: one that neither fails nor is suspended is forgotten. */
@@ -110,16 +110,16 @@ struct store_op {
 
 	/* The result. */
 	enum status status;
-	struct err  err;
-	size_t      done;                /* recipients changed; TRIM: messages */
-	struct news *news;               /* owned by the op; store_op_release */
-	size_t      nnews;
+	struct err err;
+	size_t done; /* recipients changed; TRIM: messages */
+	struct news *news; /* owned by the op; store_op_release */
+	size_t nnews;
 };
-void store_op_release(struct store_op *op);      /* frees the result */
+void store_op_release(struct store_op *op); /* frees the result */
 
 enum {
-	STORE_NAME_MAX = 480,            /* bytes of a lane or destination */
-	STORE_STRING_MAX = 32 * 1024,    /* of any other string */
+	STORE_NAME_MAX = 480, /* bytes of a lane or destination */
+	STORE_STRING_MAX = 32 * 1024, /* of any other string */
 };
 /* For back ends: is the op sound in itself, whatever the store holds?  Fills
  * the op's status and err if it is not. */
@@ -130,31 +130,31 @@ MUST_USE bool store_op_sound(struct store_op *op);
 struct due {
 	uint64_t id;
 	uint32_t number;
-	int64_t  due_ms;
+	int64_t due_ms;
 };
 
 /* Recipients of one (state, cause, destination). */
 struct group {
 	enum rcpt_state state;
 	enum cause cause;
-	char *destination;               /* owned */
+	char *destination; /* owned */
 	uint64_t messages, recipients, bytes;
-	int64_t  oldest_ms;              /* arrival of the oldest; 0 unknown */
+	int64_t oldest_ms; /* arrival of the oldest; 0 unknown */
 };
 
 /* Counted since the queue was made. */
 struct totals {
-	uint64_t accepted;               /* recipients */
-	uint64_t live[RCPT_STATES];      /* recipients in the queue now */
-	uint64_t delivered, expired, failed;     /* gone from the queue */
-	uint64_t removed;                /* by operators, before delivery */
+	uint64_t accepted; /* recipients */
+	uint64_t live[RCPT_STATES]; /* recipients in the queue now */
+	uint64_t delivered, expired, failed; /* gone from the queue */
+	uint64_t removed; /* by operators, before delivery */
 };
 /* Is accepted = live + delivered + expired + failed + removed? */
 bool store_conserved(const struct totals *t);
 
 struct store_space {
 	uint64_t used_bytes, max_bytes, free_disk_bytes;
-	bool     full;                   /* new mail is refused: 452 4.3.1 */
+	bool full; /* new mail is refused: 452 4.3.1 */
 };
 
 /* Return false to stop the scan. */
@@ -186,8 +186,8 @@ struct store_ops {
 	 * NULL.  All of a message with one due time stand together. */
 	enum status (*due)(struct store *, const char *lane,
 			   enum rcpt_wait wait, int64_t before_ms,
-			   const struct due *after, struct due *out,
-			   size_t max, size_t *n, struct err *);
+			   const struct due *after, struct due *out, size_t max,
+			   size_t *n, struct err *);
 	/* The earliest due time of a lane; INT64_MAX: nothing waits. */
 	enum status (*next_due)(struct store *, const char *lane,
 				enum rcpt_wait wait, int64_t *out,
@@ -211,8 +211,7 @@ struct store_ops {
 			       size_t max, size_t *n, struct err *);
 	enum status (*groups)(struct store *, struct group **out, size_t *n,
 			      struct err *);
-	enum status (*totals)(struct store *, struct totals *out,
-			      struct err *);
+	enum status (*totals)(struct store *, struct totals *out, struct err *);
 	/* The message, live or settled (then without a body), and its events
 	 * in order. */
 	enum status (*history)(struct store *, uint64_t id,

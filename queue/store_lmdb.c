@@ -21,7 +21,7 @@ enum {
 	SEQUENCE_BITS = 12,
 	TIME_SHIFT = NODE_BITS + SEQUENCE_BITS,
 	SEQUENCE_MAX = (1 << SEQUENCE_BITS) - 1,
-	SWEEP_AT_ONCE = 64,              /* messages in a transaction */
+	SWEEP_AT_ONCE = 64, /* messages in a transaction */
 };
 
 /* ------- ids */
@@ -58,7 +58,7 @@ static uint64_t new_id(struct store *store)
 
 static void put_meta(struct tx *tx, struct span key, uint64_t number)
 {
-	struct key value = { .len = 0 };
+	struct key value = {.len = 0};
 
 	key_add(&value, number, 4);
 	tx_put(tx, TABLE_META, key, key_span(&value));
@@ -80,11 +80,10 @@ static uint64_t last_key(struct tx *tx, enum table t)
  * the counters is in the tables. */
 static void recount(struct tx *tx, struct ledger *l)
 {
-	const enum table ids[] = { TABLE_MESSAGE, TABLE_SETTLED,
-				   TABLE_PARTIAL };
+	const enum table ids[] = {TABLE_MESSAGE, TABLE_SETTLED, TABLE_PARTIAL};
 	struct walk w;
 
-	*l = (struct ledger){ .last_id = 0 };
+	*l = (struct ledger){.last_id = 0};
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
 		if (last_key(tx, ids[i]) > l->last_id)
 			l->last_id = last_key(tx, ids[i]);
@@ -116,7 +115,7 @@ static void put_ledger(struct tx *tx, const struct ledger *l)
 
 static void make_queue(struct tx *tx)
 {
-	const struct ledger empty = { .last_id = 0 };
+	const struct ledger empty = {.last_id = 0};
 	unsigned node;
 
 	if (getrandom(&node, sizeof(node), 0) != sizeof(node))
@@ -126,8 +125,7 @@ static void make_queue(struct tx *tx)
 	put_ledger(tx, &empty);
 }
 
-static enum status read_meta(struct store_lmdb *s, struct tx *tx,
-			     struct err *e)
+static enum status read_meta(struct store_lmdb *s, struct tx *tx, struct err *e)
 {
 	struct ledger l;
 	struct span row;
@@ -164,7 +162,7 @@ static enum status open_meta(struct store_lmdb *s, struct err *e)
 		return tx_commit(&tx, e);
 	if (!tx_ok(&tx))
 		return tx_end(&tx, e);
-	(void)tx_end(&tx, &(struct err){ .status = ST_OK });
+	(void)tx_end(&tx, &(struct err){.status = ST_OK});
 	return st;
 }
 

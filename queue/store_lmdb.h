@@ -29,19 +29,20 @@
 /* ------- the store */
 
 struct space {
-	char    *path;                   /* owned */
+	char *path; /* owned */
 	uint64_t max_bytes, reserve_bytes, min_free_disk_bytes;
-	_Atomic uint64_t used_bytes;     /* counted, plus what was added since */
+	_Atomic uint64_t used_bytes; /* when it was last counted */
+	_Atomic uint64_t added_bytes; /* at most, since then */
 	_Atomic uint64_t free_disk_bytes;
-	_Atomic int64_t looked_ms;       /* mono; when the disk was asked */
-	_Atomic bool disk_failed;        /* it said "no space" since */
+	_Atomic int64_t looked_ms; /* mono; when the disk was asked */
+	_Atomic bool disk_failed; /* it said "no space" since */
 };
 
 struct store_lmdb {
 	struct store store;
-	struct lmdb *lmdb;               /* owned */
+	struct lmdb *lmdb; /* owned */
 	struct space space;
-	unsigned node;                   /* 10 bits in every id */
+	unsigned node; /* 10 bits in every id */
 	_Atomic uint64_t last_id;
 };
 
@@ -54,9 +55,9 @@ static inline struct store_lmdb *store_lmdb_of(struct store *s)
 struct work {
 	struct store_lmdb *s;
 	struct tx tx;
-	struct ledger ledger, before;    /* written back if they differ */
-	int64_t now_ms;                  /* wall clock */
-	struct buf row;                  /* scratch for encoding; owned */
+	struct ledger ledger, before; /* written back if they differ */
+	int64_t now_ms; /* wall clock */
+	struct buf row; /* scratch for encoding; owned */
 };
 
 struct span meta_key_ledger(void);
@@ -115,11 +116,11 @@ void space_look(struct store_lmdb *s);
 
 /* ------- names */
 
-enum { NAME_NONE = 0 };                  /* "" */
+enum { NAME_NONE = 0 }; /* "" */
 
 /* False: it has no number, so nobody uses it. */
 bool name_find(struct tx *tx, const char *text, uint32_t *out);
-MUST_USE char *name_text(struct tx *tx, uint32_t number);        /* owned */
+MUST_USE char *name_text(struct tx *tx, uint32_t number); /* owned */
 uint32_t name_use(struct work *w, const char *text);
 void name_drop(struct work *w, uint32_t number);
 
@@ -135,10 +136,10 @@ MUST_USE enum status body_read(struct tx *tx, uint64_t id, uint64_t at,
 /* ------- recipients */
 
 struct row {
-	struct recipient recipient;      /* owned */
-	struct place place;              /* where its index entries are */
-	bool damaged;                    /* it is a stand-in */
-	bool changed, removed;           /* by the operation at work */
+	struct recipient recipient; /* owned */
+	struct place place; /* where its index entries are */
+	bool damaged; /* it is a stand-in */
+	bool changed, removed; /* by the operation at work */
 };
 
 /* False: no such row.  A damaged one gives a stand-in: failed, corrupt,
@@ -172,10 +173,10 @@ void events_delete(struct work *w, uint64_t id);
 
 /* What is known of all recipients of a message together. */
 struct summary {
-	size_t  n;
-	bool    open;                    /* one of them is not final */
-	bool    undelivered;             /* one of them is expired or failed */
-	int64_t settled_ms;              /* the last became final */
+	size_t n;
+	bool open; /* one of them is not final */
+	bool undelivered; /* one of them is expired or failed */
+	int64_t settled_ms; /* the last became final */
 };
 void summary_add(struct summary *s, enum rcpt_state state, int64_t since_ms);
 

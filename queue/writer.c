@@ -19,17 +19,17 @@ enum { OPS_DEFAULT = 512, BYTES_DEFAULT = 8 * 1024 * 1024 };
 
 struct writer {
 	struct writer_conf conf;
-	struct mailbox *mailbox;         /* owned */
+	struct mailbox *mailbox; /* owned */
 	pthread_t thread;
 	struct note stop;
 
 	/* The writer thread's. */
 	bool stopping;
-	struct note *first, **end;       /* submitted, not applied */
-	struct note *later;              /* to be submitted again, at ... */
-	int64_t later_mono_ms;           /* ... this time */
-	struct write **batch;            /* owned, conf.max_ops places */
-	struct store_op **ops;           /* owned, as many */
+	struct note *first, **end; /* submitted, not applied */
+	struct note *later; /* to be submitted again, at ... */
+	int64_t later_mono_ms; /* ... this time */
+	struct write **batch; /* owned, conf.max_ops places */
+	struct store_op **ops; /* owned, as many */
 
 	_Atomic uint64_t commits, nops, failed_commits;
 };

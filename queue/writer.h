@@ -22,11 +22,11 @@
 struct writer;
 
 struct write {
-	struct store_op op;              /* op.status, op.err: the result */
-	struct mailbox *reply_to;        /* NULL: done.run in the writer */
-	struct note     done;            /* the caller sets .run */
-	struct note     submit;          /* the writer's */
-	struct writer  *writer;          /* the writer's */
+	struct store_op op; /* op.status, op.err: the result */
+	struct mailbox *reply_to; /* NULL: done.run in the writer */
+	struct note done; /* the caller sets .run */
+	struct note submit; /* the writer's */
+	struct writer *writer; /* the writer's */
 };
 
 /* Writer's thread, after a commit: the ops of one batch that are over: done
@@ -35,11 +35,11 @@ typedef void writer_committed(void *arg, const struct store_op *const *ops,
 			      size_t n);
 
 struct writer_conf {
-	struct store     *store;         /* borrowed */
-	writer_committed *committed;     /* NULL: nobody listens */
-	void             *arg;
-	size_t            max_ops;       /* per transaction */
-	size_t            max_bytes;
+	struct store *store; /* borrowed */
+	writer_committed *committed; /* NULL: nobody listens */
+	void *arg;
+	size_t max_ops; /* per transaction */
+	size_t max_bytes;
 };
 
 MUST_USE enum status writer_start(struct writer **out,

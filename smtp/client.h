@@ -81,6 +81,8 @@ struct client_result {
 	struct reply reply;              /* code 0: it got none (connection) */
 };
 
+enum { CLIENT_PIECE_MAX = 1024 * 1024 };
+
 MUST_USE struct client *client_new(const struct client_conf *conf);
 void client_free(struct client *c);
 
@@ -99,7 +101,6 @@ void client_mail(struct client *c, const struct transaction *t);
 /* Answers CLIENT_ASKS_BODY: appends the next piece to the output.  A piece has
  * CLIENT_PIECE_MAX bytes at the most, and the shell writes the output out
  * between two of them. */
-enum { CLIENT_PIECE_MAX = 1024 * 1024 };
 void client_body(struct client *c, struct span piece);
 void client_body_end(struct client *c);
 /* From CLIENT_READY or CLIENT_FAILED; where nothing more may be said

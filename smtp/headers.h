@@ -11,6 +11,8 @@
 
 #include "base/bytes.h"
 
+enum { RECEIVED_MAX = 4096 };
+
 struct received {
 	const char *helo;                /* as the client said it, checked */
 	const char *client;              /* address literal "[192.0.2.1]" */
@@ -24,7 +26,6 @@ struct received {
 /* Appends the whole folded field with its final CRLF; no line over 998, most
  * under 78.  Out must have room for RECEIVED_MAX bytes; what is longer (absurd
  * names) is cut. */
-enum { RECEIVED_MAX = 4096 };
 void received_field(struct buf *out, const struct received *r);
 
 /* Looks at a message as it passes, to the end of its header section. */

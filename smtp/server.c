@@ -266,12 +266,22 @@ void server_tls_started(struct server *s)
 	s->state = S_HELLO;
 }
 
-void server_expire(struct server *s, const char *text)
+static void close_with(struct server *s, const char *code, const char *text)
 {
 	if (s->state == S_CLOSED)
 		return;
-	BUG_ON(!buf_printf(&s->out, "421 4.4.2 %.*s\r\n", TEXT_MAX, text));
+	BUG_ON(!buf_printf(&s->out, "421 %s %.*s\r\n", code, TEXT_MAX, text));
 	s->state = S_CLOSED;
+}
+
+void server_expire(struct server *s, const char *text)
+{
+	close_with(s, "4.4.2", text);
+}
+
+void server_shut_down(struct server *s, const char *text)
+{
+	close_with(s, "4.3.2", text);
 }
 
 struct buf *server_output(struct server *s)

@@ -83,9 +83,10 @@ void server_refuse(struct server *s, const struct err *e);
  * The shell throws away plaintext that was read behind STARTTLS. */
 void server_tls_started(struct server *s);
 
-/* Time is over, or the daemon stops: says 421 and closes.  A message that was
- * begun is the shell's to drop. */
+/* Time is over (421 4.4.2), or the daemon stops (421 4.3.2): says so and
+ * closes.  A message that was begun is the shell's to drop. */
 void server_expire(struct server *s, const char *text);
+void server_shut_down(struct server *s, const char *text);
 
 struct buf *server_output(struct server *s);
 

@@ -45,4 +45,4 @@ class OpenSmtpd(peer.Peer):
             tls=f'tls pki {self.name}' if self.certificate else ''))
 
     def command(self):
-        return self.jail.command('/usr/sbin/smtpd', '-d', '-v', '-T', 'all')
+        return self.jail.command('/usr/sbin/smtpd', '-d')

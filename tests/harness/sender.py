@@ -32,6 +32,7 @@ class Client:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile('rb')
         self.greeting = self.reply()
+        self.pipelining = False
 
     def __enter__(self):
         return self
@@ -77,14 +78,19 @@ class Client:
         self.socket = context.wrap_socket(self.socket)
         self.file = self.socket.makefile('rb')
 
+    def hello(self):
+        self.pipelining = 'PIPELINING' in self.ask('EHLO client.example.com',
+                                                   '250')
+
     def deliver(self, sender, recipients, data):
-        """One message in three round trips less; returns the reply to the
-        final dot."""
-        self.send(f'MAIL FROM:<{sender}>\r\n'
-                  + ''.join(f'RCPT TO:<{r}>\r\n' for r in recipients)
-                  + 'DATA\r\n')
-        for wanted in ('250', *['250'] * len(recipients), '354'):
-            reply = self.reply()
+        """One message; returns the reply to the final dot."""
+        commands = [(f'MAIL FROM:<{sender}>', '250'),
+                    *[(f'RCPT TO:<{r}>', '250') for r in recipients],
+                    ('DATA', '354')]
+        if self.pipelining:
+            self.send(''.join(command + '\r\n' for command, _ in commands))
+        for command, wanted in commands:
+            reply = self.reply() if self.pipelining else self.ask(command)
             if not reply.startswith(wanted):
                 raise Refused(reply)
         self.send(stuffed(data) + b'.\r\n')
@@ -126,10 +132,10 @@ def send_many(host, port, n, size=2000, connections=4, tls=False,
 
     def work():
         with Client(host, port, source=source) as client:
-            client.ask('EHLO client.example.com', '250')
+            client.hello()
             if tls:
                 client.start_tls()
-                client.ask('EHLO client.example.com', '250')
+                client.hello()
             while not wrong:
                 with lock:
                     if not todo:

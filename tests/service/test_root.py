@@ -34,11 +34,14 @@ class Root(ServiceTest):
         return d.start()
 
     def test_everything_is_nobodys(self):
-        d = self.start()
+        # Groups that root has, and nobody has not.
+        d = self.daemon(user=NOBODY)
+        d.start(preexec=lambda: os.setgroups([0, 4, 5]))
         now = ids(d.process.pid)
         self.assertEqual(now["Uid"], [str(self.nobody.pw_uid)] * 4)
         self.assertEqual(now["Gid"], [str(self.nobody.pw_gid)] * 4)
-        self.assertNotIn("0", now["Groups"])
+        for group in ("0", "4", "5"):
+            self.assertNotIn(group, now["Groups"])
         self.assertEqual(now["NoNewPrivs"], ["1"])
         for tid in os.listdir("/proc/%d/task" % d.process.pid):
             self.assertEqual(ids(int(tid))["Uid"],

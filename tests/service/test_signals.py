@@ -3,6 +3,7 @@
 """test_signals - TERM and INT stop, HUP reloads, USR1 tells."""
 import os
 import signal
+import socket
 import unittest
 
 from daemon import RELAYCTL, ServiceTest, free_address, wait_until
@@ -33,20 +34,52 @@ class Stop(ServiceTest):
             self.assertEqual(lines.readline(), b"")
         self.assertEqual(d.wait(), 0, d.log())
 
+    def begin_message(self, sock, lines):
+        lines.readline()
+        for command in (b"EHLO client.example.com\r\n",
+                        b"MAIL FROM:<a@example.com>\r\n",
+                        b"RCPT TO:<b@example.com>\r\n", b"DATA\r\n"):
+            sock.sendall(command)
+            while lines.readline()[3:4] == b"-":
+                pass
+        sock.sendall(b"Subject: in flight\r\n\r\n")
+
+    def is_refused(self, d):
+        try:
+            socket.create_connection(d.address(), timeout=1).close()
+        except ConnectionRefusedError:
+            return True
+        except TimeoutError:
+            pass
+        return False
+
+    def test_what_is_in_flight_is_finished_and_nothing_new_begins(self):
+        d = self.daemon(stop_timeout="60s").start()
+        sock, lines = d.connect()
+        with sock, lines:
+            self.begin_message(sock, lines)
+            d.signal(signal.SIGTERM)
+            d.manager.hear("STOPPING=1")
+            wait_until(lambda: self.is_refused(d), "a refused connection")
+            sock.sendall(b"done\r\n.\r\n")
+            self.assertTrue(lines.readline().startswith(b"250 "))
+            self.assertTrue(lines.readline().startswith(b"421 "))
+        self.assertEqual(d.wait(), 0, d.log())
+        d.start()
+        started = d.wait_event("started", 2)
+        self.assertEqual(int(started["queued"]) + int(started["deferred"]), 1)
+        self.assertEqual(d.stop(), 0, d.log())
+
     def test_what_does_not_end_is_cut_off(self):
         d = self.daemon(stop_timeout="300ms").start()
         sock, lines = d.connect()
         with sock, lines:
-            lines.readline()
-            for command in (b"EHLO client.example.com\r\n",
-                            b"MAIL FROM:<a@example.com>\r\n",
-                            b"RCPT TO:<b@example.com>\r\n", b"DATA\r\n"):
-                sock.sendall(command)
-                while lines.readline()[3:4] == b"-":
-                    pass
-            sock.sendall(b"Subject: never finished\r\n")
+            self.begin_message(sock, lines)
             d.signal(signal.SIGTERM)
             self.assertEqual(d.wait(), 0, d.log())
+        d.start()
+        self.assertEqual(d.wait_event("started", 2)["queued"], "0")
+        self.assertEqual(d.stop(), 0, d.log())
 
     def test_a_second_signal_changes_nothing(self):
         d = self.daemon().start()

@@ -146,6 +146,17 @@ class Activation(ServiceTest):
         self.assertFalse(d.events("socket-unused"))
         self.assertEqual(d.stop(), 0, d.log())
 
+    def test_a_restart_refuses_nobody(self):
+        sock, address = self.listen()
+        d = self.daemon(addresses=[address])
+        d.start(sockets=[sock])
+        self.assertEqual(d.stop(), 0, d.log())
+        meanwhile = socket.create_connection(sock.getsockname(), timeout=60)
+        with meanwhile:
+            d.start(sockets=[sock])
+            self.assertTrue(meanwhile.recv(4096).startswith(b"220 "))
+        self.assertEqual(d.stop(), 0, d.log())
+
     def test_they_are_matched_by_address_whatever_the_order(self):
         first, a = self.listen("127.0.0.1")
         second, b = self.listen("127.0.0.2")

@@ -124,7 +124,8 @@ START_TEST(what_is_no_policy_may_change)
 {
 	const struct conf_route a = plain_route();
 	struct conf_route b = plain_route();
-	struct host_port same_host = {.host = TEXT("mx.example.com"), .port = 25};
+	struct host_port same_host = {.host = TEXT("mx.example.com"),
+				      .port = 25};
 	struct conf_trust same_trust = trust;
 	struct conf_identity same_identity = identity;
 
@@ -243,9 +244,9 @@ static void drop_identity(struct conf_route *r)
 }
 
 static void (*const changes[])(struct conf_route *) = {
-	change_port,  change_host,   change_nhosts,   change_mx,
-	change_tls,   change_verify, change_names,    change_pins,
-	change_trust, change_min_tls, change_common_name, drop_trust,
+	change_port,	 change_host,	 change_nhosts,	     change_mx,
+	change_tls,	 change_verify,	 change_names,	     change_pins,
+	change_trust,	 change_min_tls, change_common_name, drop_trust,
 	change_identity, drop_identity,
 };
 

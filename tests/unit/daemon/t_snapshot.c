@@ -102,24 +102,24 @@ static char *write_conf(const char *body)
 	return path;
 }
 
-#define IDENTITY(name, file)                                                   \
-	"identity \"" name "\" {\n"                                            \
-	"	certificate = \"DIR/" file ".pem\"\n"                          \
-	"	key = \"DIR/" file ".key\"\n"                                  \
+#define IDENTITY(name, file)                          \
+	"identity \"" name "\" {\n"                   \
+	"	certificate = \"DIR/" file ".pem\"\n" \
+	"	key = \"DIR/" file ".key\"\n"         \
 	"}\n"
-#define TRUST(name, file)                                                      \
+#define TRUST(name, file) \
 	"trust \"" name "\" { ca = { \"DIR/" file "\" } crl = \"off\" }\n"
-#define LISTENER(identity)                                                     \
-	"listener \"smtp\" {\n"                                                \
-	"	address = { \"127.0.0.1:2525\" }\n"                            \
-	"	identity = { \"" identity "\" }\n"                             \
+#define LISTENER(identity)                         \
+	"listener \"smtp\" {\n"                    \
+	"	address = { \"127.0.0.1:2525\" }\n"      \
+	"	identity = { \"" identity "\" }\n" \
 	"}\n"
-#define ROUTE(trust)                                                           \
-	"route \"out\" {\n"                                                    \
-	"	domains = { \"*\" }\n"                                         \
-	"	hosts = { \"mx.example.com\" }\n"                              \
-	"	tls = \"forced\"\n"                                            \
-	"	trust = \"" trust "\"\n"                                       \
+#define ROUTE(trust)                        \
+	"route \"out\" {\n"                 \
+	"	domains = { \"*\" }\n"            \
+	"	hosts = { \"mx.example.com\" }\n" \
+	"	tls = \"forced\"\n"               \
+	"	trust = \"" trust "\"\n"    \
 	"}\n"
 
 static struct snapshot *load(const char *body)
@@ -140,9 +140,9 @@ static struct snapshot *load(const char *body)
 
 START_TEST(identities_and_trusts_are_found_by_their_configuration)
 {
-	struct snapshot *s = load(IDENTITY("one", "good") IDENTITY("two", "other")
-					  TRUST("t", "good.pem") LISTENER("one")
-						  ROUTE("t"));
+	struct snapshot *s =
+		load(IDENTITY("one", "good") IDENTITY("two", "other")
+			     TRUST("t", "good.pem") LISTENER("one") ROUTE("t"));
 	struct tls_cert_info info;
 
 	ck_assert_ptr_nonnull(s);
@@ -175,14 +175,13 @@ END_TEST
 
 START_TEST(all_that_cannot_be_loaded_is_named_with_file_and_line)
 {
-	struct snapshot *s = load(IDENTITY("gone", "missing")
-					  IDENTITY("one", "good")
-						  TRUST("void", "missing.pem")
-							  LISTENER("one"));
+	struct snapshot *s = load(IDENTITY("gone", "missing") IDENTITY(
+		"one", "good") TRUST("void", "missing.pem") LISTENER("one"));
 	const char *said = text(&problems);
 
 	ck_assert_ptr_null(s);
-	ck_assert_ptr_nonnull(strstr(said, "/relayd.conf:2: identity \"gone\""));
+	ck_assert_ptr_nonnull(
+		strstr(said, "/relayd.conf:2: identity \"gone\""));
 	ck_assert_ptr_nonnull(strstr(said, "/relayd.conf:10: trust \"void\""));
 	ck_assert_ptr_null(strstr(said, "\"one\""));
 }
@@ -261,21 +260,26 @@ static const struct {
 	const char *name;
 	bool covers;
 } wildcards[] = {
-	{"*.example.com", true},         {"*.EXAMPLE.com", true},
-	{"*.com", false},                {"*.relay.example.com", false},
-	{"example.com", false},          {"relay.example.com.evil.org", false},
-	{"xrelay.example.com", false},   {"RELAY.example.COM", true},
+	{"*.example.com", true},
+	{"*.EXAMPLE.com", true},
+	{"*.com", false},
+	{"*.relay.example.com", false},
+	{"example.com", false},
+	{"relay.example.com.evil.org", false},
+	{"xrelay.example.com", false},
+	{"RELAY.example.COM", true},
 };
 
 START_TEST(a_wildcard_stands_for_one_label)
 {
 	struct snapshot *s;
 
-	certs_make(dir, &(struct cert_spec){
-				.name = "wild",
-				.cn = "wild",
-				.dns = {"first.example.net", wildcards[_i].name},
-			});
+	certs_make(dir,
+		   &(struct cert_spec){
+			   .name = "wild",
+			   .cn = "wild",
+			   .dns = {"first.example.net", wildcards[_i].name},
+		   });
 	s = load(IDENTITY("one", "wild") LISTENER("one"));
 	ck_assert_uint_eq(check_at(s, 0), 0);
 	ck_assert_int_eq(warnings.len == 0, wildcards[_i].covers);

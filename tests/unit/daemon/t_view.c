@@ -219,7 +219,9 @@ START_TEST(an_event_has_the_promised_keys)
 	event_release(&ev);
 
 	o = view_received(m);
-	has_keys(o, "id time event sender recipients size client tls listener");
+	has_keys(o, "id time event recipient route destination address tls "
+		    "verified certificate status reply cause duration_s "
+		    "sender recipients size client listener");
 	ck_assert_str_eq(text(o, "event"), "received");
 	json_decref(o);
 	message_free(m);

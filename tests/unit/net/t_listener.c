@@ -151,7 +151,7 @@ END_TEST
 
 START_TEST(accepts_a_burst)
 {
-	struct taken taken = { .n = 0 };
+	struct taken taken = {.n = 0};
 	struct acceptor *a;
 	struct addr addr, own;
 	socklen_t len = sizeof(own.in);
@@ -177,7 +177,7 @@ END_TEST
 
 START_TEST(freed_in_its_callback)
 {
-	struct taken taken = { .n = 0 };
+	struct taken taken = {.n = 0};
 	struct addr addr;
 	int fd = bind_at("127.0.0.1:0", &addr), one, two;
 
@@ -208,7 +208,7 @@ static size_t use_up(int *fds, size_t max)
 START_TEST(turns_away_when_full)
 {
 	enum { FDS_MAX = 256 };
-	struct taken taken = { .n = 0 };
+	struct taken taken = {.n = 0};
 	struct rlimit before, low;
 	struct acceptor *a;
 	struct addr addr;
@@ -246,7 +246,7 @@ END_TEST
 START_TEST(pauses_when_even_the_reserve_is_gone)
 {
 	enum { FDS_MAX = 256 };
-	struct taken taken = { .n = 0 };
+	struct taken taken = {.n = 0};
 	struct rlimit before, low;
 	struct acceptor *a;
 	struct addr addr;

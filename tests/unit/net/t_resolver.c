@@ -25,9 +25,9 @@ struct server {
 	uint16_t port;
 	pthread_t thread;
 	atomic_bool stop;
-	atomic_bool silent;	/* to everything */
+	atomic_bool silent; /* to everything */
 	atomic_uint questions;
-	atomic_uint last_byte;	/* of the address that "change" has */
+	atomic_uint last_byte; /* of the address that "change" has */
 };
 
 static struct server server;
@@ -36,9 +36,9 @@ static size_t put_rr(unsigned char *at, int type, const void *data, size_t len)
 {
 	/* The name is that of the question, at offset 12. */
 	const unsigned char fixed[RR_FIXED] = {
-		0xC0, 12, 0, (unsigned char)type, 0, ns_c_in, 0, 0,
-		TTL_S >> 8, TTL_S & 0xFF, 0, (unsigned char)len
-	};
+		0xC0,	    12,		  0, (unsigned char)type,
+		0,	    ns_c_in,	  0, 0,
+		TTL_S >> 8, TTL_S & 0xFF, 0, (unsigned char)len};
 
 	memcpy(at, fixed, sizeof(fixed));
 	memcpy(at + sizeof(fixed), data, len);
@@ -64,16 +64,20 @@ static const struct name {
 	bool v6_silent;
 	int v6_rcode;
 } names[] = {
-	{ "four", 0, { "192.0.2.1" }, { NULL }, false, 0 },
-	{ "six", 0, { NULL }, { "2001:db8::1" }, false, 0 },
-	{ "both", 0, { "192.0.2.1", "192.0.2.2", "192.0.2.3" },
-	  { "2001:db8::1", "2001:db8::2" }, false, 0 },
-	{ "none", 0, { NULL }, { NULL }, false, 0 },
-	{ "nx", ns_r_nxdomain, { NULL }, { NULL }, false, 0 },
-	{ "fail", ns_r_servfail, { NULL }, { NULL }, false, 0 },
-	{ "half", 0, { "192.0.2.9" }, { NULL }, true, 0 },
-	{ "mixed", 0, { NULL }, { NULL }, false, ns_r_servfail },
-	{ "mapped", 0, { NULL }, { "::ffff:192.0.2.7" }, false, 0 },
+	{"four", 0, {"192.0.2.1"}, {NULL}, false, 0},
+	{"six", 0, {NULL}, {"2001:db8::1"}, false, 0},
+	{"both",
+	 0,
+	 {"192.0.2.1", "192.0.2.2", "192.0.2.3"},
+	 {"2001:db8::1", "2001:db8::2"},
+	 false,
+	 0},
+	{"none", 0, {NULL}, {NULL}, false, 0},
+	{"nx", ns_r_nxdomain, {NULL}, {NULL}, false, 0},
+	{"fail", ns_r_servfail, {NULL}, {NULL}, false, 0},
+	{"half", 0, {"192.0.2.9"}, {NULL}, true, 0},
+	{"mixed", 0, {NULL}, {NULL}, false, ns_r_servfail},
+	{"mapped", 0, {NULL}, {"::ffff:192.0.2.7"}, false, 0},
 };
 
 static const struct name *find_name(const unsigned char *label)
@@ -95,7 +99,7 @@ static bool has_label(const unsigned char *label, const char *text)
 static size_t put_alias(unsigned char *p, size_t len, int type)
 {
 	const unsigned char target[] = "\4four\7example";
-	const unsigned char four[] = { 192, 0, 2, 1 };
+	const unsigned char four[] = {192, 0, 2, 1};
 	size_t at = len + RR_FIXED;
 
 	len += put_rr(p + len, ns_t_cname, target, sizeof(target));
@@ -115,8 +119,8 @@ static size_t answer(unsigned char *p, size_t len, int type)
 	const struct name *n = find_name(label);
 	char text[ADDR_TEXT_MAX];
 
-	p[2] |= 0x80;   /* a response */
-	p[3] = 0x80;    /* recursion is available */
+	p[2] |= 0x80; /* a response */
+	p[3] = 0x80; /* recursion is available */
 	if (has_label(label, "alias"))
 		return put_alias(p, len, type);
 	if (has_label(label, "change") && type == ns_t_a) {
@@ -160,7 +164,7 @@ static void serve_one(struct server *s)
 	while (p[at] != 0)
 		at += 1u + p[at];
 	type = p[at + 1] << 8 | p[at + 2];
-	p[11] = 0;      /* without the EDNS record behind the question */
+	p[11] = 0; /* without the EDNS record behind the question */
 	len = answer(p, at + 5, type);
 	if (len > 0)
 		sendto(s->fd, p, len, 0, (struct sockaddr *)&from, from_len);
@@ -169,7 +173,7 @@ static void serve_one(struct server *s)
 static void *serve(void *arg)
 {
 	struct server *s = arg;
-	struct pollfd poll_fd = { .fd = s->fd, .events = POLLIN };
+	struct pollfd poll_fd = {.fd = s->fd, .events = POLLIN};
 
 	while (!atomic_load(&s->stop))
 		if (poll(&poll_fd, 1, 10) == 1)
@@ -181,7 +185,7 @@ static void server_start(void)
 {
 	struct sockaddr_in in = {
 		.sin_family = AF_INET,
-		.sin_addr = { htonl(INADDR_LOOPBACK) },
+		.sin_addr = {htonl(INADDR_LOOPBACK)},
 	};
 	socklen_t len = sizeof(in);
 
@@ -213,7 +217,7 @@ struct found {
 	int calls;
 	enum lookup_result result;
 	char text[512]; /* addresses, a space behind each */
-	bool inside;	/* of lookup_start: no call may come */
+	bool inside; /* of lookup_start: no call may come */
 	bool closes, forgets, repeats;
 };
 
@@ -237,8 +241,8 @@ static void on_found(void *arg, enum lookup_result result,
 	if (f->forgets)
 		resolver_forget(resolver);
 	if (f->repeats && f->calls == 1)
-		ck_assert_ptr_nonnull(lookup_start(resolver, "six.example", 25,
-						   on_found, f));
+		ck_assert_ptr_nonnull(
+			lookup_start(resolver, "six.example", 25, on_found, f));
 	if (f->closes) {
 		resolver_close(resolver);
 		resolver = NULL;
@@ -275,7 +279,7 @@ static void settle(void)
 
 static void look_up(struct found *f, const char *host)
 {
-	*f = (struct found){ .calls = 0 };
+	*f = (struct found){.calls = 0};
 	ck_assert_ptr_nonnull(start(f, host));
 	run_until(f, 1);
 }
@@ -300,9 +304,8 @@ static void expect_none(const char *host, enum lookup_result result)
 static void open_resolver(int64_t timeout_ms)
 {
 	char servers[64];
-	struct resolver_conf conf = { .servers = servers,
-				      .hosts = hosts,
-				      .timeout_ms = timeout_ms };
+	struct resolver_conf conf = {
+		.servers = servers, .hosts = hosts, .timeout_ms = timeout_ms};
 	struct err e;
 
 	snprintf(servers, sizeof(servers), "127.0.0.1@%u",
@@ -321,7 +324,8 @@ static void setup(void)
 	ck_assert_int_ge(fd, 0);
 	f = fdopen(fd, "w");
 	fputs("192.0.2.77 inhosts.example alias-in-hosts\n"
-	      "192.0.2.78 inhosts.test\n", f);
+	      "192.0.2.78 inhosts.test\n",
+	      f);
 	fclose(f);
 	base = event_base_new();
 	server_start();
@@ -351,9 +355,9 @@ START_TEST(finds_addresses)
 	/* Those of a family come in any order. */
 	look_up(&f, "both.example");
 	ck_assert_int_eq(strncmp(f.text, "192.0.2.", 8), 0);
-	ck_assert_uint_eq(strlen(f.text), strlen("192.0.2.1:25 ") * 3 +
-						  strlen("[2001:db8::1]:25 ") *
-							  2);
+	ck_assert_uint_eq(strlen(f.text),
+			  strlen("192.0.2.1:25 ") * 3 +
+				  strlen("[2001:db8::1]:25 ") * 2);
 	ck_assert_int_eq(strncmp(f.text + 13, "[2001:db8::", 11), 0);
 	ck_assert_int_eq(strncmp(f.text + 30, "192.0.2.", 8), 0);
 	ck_assert_int_eq(strncmp(f.text + 43, "[2001:db8::", 11), 0);
@@ -403,7 +407,7 @@ END_TEST
 
 START_TEST(times_out_on_silence)
 {
-	struct found f = { .calls = 0 };
+	struct found f = {.calls = 0};
 
 	resolver_close(resolver);
 	open_resolver(50);
@@ -431,7 +435,7 @@ END_TEST
 
 START_TEST(cancelled_is_never_heard_of)
 {
-	struct found f = { .calls = 0 }, g = { .calls = 0 };
+	struct found f = {.calls = 0}, g = {.calls = 0};
 	struct lookup *l = start(&f, "four.example");
 
 	lookup_cancel(l);
@@ -451,7 +455,7 @@ END_TEST
 
 START_TEST(closed_with_lookups_under_way)
 {
-	struct found f = { .calls = 0 };
+	struct found f = {.calls = 0};
 
 	atomic_store(&server.silent, true);
 	start(&f, "four.example");
@@ -468,7 +472,7 @@ END_TEST
 
 START_TEST(forgets_with_lookups_under_way)
 {
-	struct found f = { .calls = 0 }, known = { .calls = 0 };
+	struct found f = {.calls = 0}, known = {.calls = 0};
 
 	atomic_store(&server.silent, true);
 	start(&f, "four.example");
@@ -488,14 +492,14 @@ END_TEST
 
 START_TEST(does_anything_in_its_callback)
 {
-	struct found f = { .calls = 0 };
+	struct found f = {.calls = 0};
 
 	f.forgets = true;
 	f.repeats = true;
 	start(&f, "four.example");
 	run_until(&f, 2);
 	ck_assert_str_eq(f.text, "[2001:db8::1]:25 ");
-	f = (struct found){ .closes = true };
+	f = (struct found){.closes = true};
 	start(&f, "both.example");
 	start(&f, "nx.example");
 	run_until(&f, 1);
@@ -510,7 +514,7 @@ START_TEST(many_at_once)
 	char host[32];
 
 	for (int i = 0; i < 200; i++) {
-		found[i] = (struct found){ .calls = 0 };
+		found[i] = (struct found){.calls = 0};
 		snprintf(host, sizeof(host), "four.example%d", i);
 		start(&found[i], host);
 	}
@@ -523,8 +527,8 @@ END_TEST
 
 START_TEST(refuses_bad_servers)
 {
-	struct resolver_conf conf = { .servers = "127.0.0.1 nonsense",
-				      .timeout_ms = 1000 };
+	struct resolver_conf conf = {.servers = "127.0.0.1 nonsense",
+				     .timeout_ms = 1000};
 	struct resolver *r = NULL;
 	struct err e;
 

@@ -29,9 +29,9 @@ struct owner {
 	size_t norder;
 	struct buf got;
 	bool keeps_input; /* does not take it */
-	bool frees;	  /* in the callback of `on` */
-	bool finishes;	  /* likewise */
-	bool pauses;	  /* likewise */
+	bool frees; /* in the callback of `on` */
+	bool finishes; /* likewise */
+	bool pauses; /* likewise */
 	enum stream_event on;
 	size_t to_send; /* bytes still to write, when there is room */
 	size_t sent;
@@ -48,12 +48,12 @@ static void send_more(struct owner *o)
 	char piece[1000];
 
 	while (o->to_send > 0 && stream_output_bytes(o->s) < 200 * 1024) {
-		size_t n = o->to_send < sizeof(piece) ? o->to_send
-						      : sizeof(piece);
+		size_t n =
+			o->to_send < sizeof(piece) ? o->to_send : sizeof(piece);
 
 		for (size_t i = 0; i < n; i++)
 			piece[i] = pattern(o->sent + i);
-		ck_assert(stream_write(o->s, (struct span){ piece, n }));
+		ck_assert(stream_write(o->s, (struct span){piece, n}));
 		o->sent += n;
 		o->to_send -= n;
 	}
@@ -121,7 +121,7 @@ static void on_guard(evutil_socket_t fd, short what, void *arg)
 
 static void turn(void)
 {
-	const struct timeval tv = { GUARD_S, 0 };
+	const struct timeval tv = {GUARD_S, 0};
 	struct event *guard = evtimer_new(base, on_guard, NULL);
 
 	event_add(guard, &tv);
@@ -129,10 +129,10 @@ static void turn(void)
 	event_free(guard);
 }
 
-#define RUN_UNTIL(cond)                                                        \
-	do {                                                                   \
-		while (!(cond))                                                \
-			turn();                                                \
+#define RUN_UNTIL(cond)         \
+	do {                    \
+		while (!(cond)) \
+			turn(); \
 	} while (0)
 
 /* Lets everything happen that would happen by itself. */
@@ -147,13 +147,13 @@ static void settle(void)
 /* Until no stream has anything to wait for: all are gone. */
 static void run_dry(void)
 {
-	const struct timeval tv = { GUARD_S, 0 };
+	const struct timeval tv = {GUARD_S, 0};
 	struct event *guard = evtimer_new(base, on_guard, NULL);
 
 	event_add(guard, &tv);
-	while (event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED |
-						       EVENT_BASE_COUNT_ACTIVE) >
-	       1)
+	while (event_base_get_num_events(base,
+					 EVENT_BASE_COUNT_ADDED |
+						 EVENT_BASE_COUNT_ACTIVE) > 1)
 		event_base_loop(base, EVLOOP_ONCE);
 	event_free(guard);
 }
@@ -170,7 +170,7 @@ static int listen_at(const char *where, struct addr *addr)
 
 static int accept_blocking(int listening)
 {
-	struct pollfd p = { .fd = listening, .events = POLLIN };
+	struct pollfd p = {.fd = listening, .events = POLLIN};
 
 	ck_assert_int_eq(poll(&p, 1, GUARD_S * 1000), 1);
 	return accept4(listening, NULL, NULL, SOCK_CLOEXEC);
@@ -197,8 +197,8 @@ static void pair(struct owner **client, struct owner **server)
 	*client = owner_new();
 	*server = owner_new();
 	connect_owner(*client, &addr, NULL);
-	(*server)->s = stream_accepted(base, accept_blocking(fd), owner_seen,
-				       *server);
+	(*server)->s =
+		stream_accepted(base, accept_blocking(fd), owner_seen, *server);
 	RUN_UNTIL((*client)->seen[STREAM_CONNECTED]);
 	close(fd);
 }
@@ -264,7 +264,7 @@ static void raw_expect_end(int raw)
 
 static void raw_reset(int raw)
 {
-	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 	setsockopt(raw, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(raw);
@@ -383,9 +383,9 @@ START_TEST(a_source_that_is_not_ours_fails_at_once)
 	int fd = listen_at("127.0.0.1", &addr);
 
 	ck_assert(addr_parse("192.0.2.1", 0, &source));
-	ck_assert_int_eq(stream_connect(&s, base, &addr, &source, owner_seen,
-					NULL, &e),
-			 ST_TEMP);
+	ck_assert_int_eq(
+		stream_connect(&s, base, &addr, &source, owner_seen, NULL, &e),
+		ST_TEMP);
 	ck_assert_int_eq(e.os, EADDRNOTAVAIL);
 	ck_assert_ptr_null(s);
 	close(fd);
@@ -416,6 +416,33 @@ START_TEST(a_refused_connection_says_why)
 	ck_assert_int_eq(e.status, ST_TEMP);
 	ck_assert_int_eq(e.subject, 4);
 	owner_free(o);
+}
+END_TEST
+
+/* A listener that accepts nobody leaves connections half open, if anything
+ * does here; those stay quiet whatever is called. */
+START_TEST(is_not_connected_before_it_is)
+{
+	struct owner *o[8];
+	struct addr addr;
+	int fd = listen_at("127.0.0.1", &addr), before;
+
+	ck_assert_int_eq(listen(fd, 0), 0);
+	for (size_t i = 0; i < ARRAY_LEN(o); i++) {
+		o[i] = owner_new();
+		connect_owner(o[i], &addr, NULL);
+	}
+	settle();
+	for (size_t i = 0; i < ARRAY_LEN(o); i++) {
+		before = o[i]->seen[STREAM_CONNECTED];
+		stream_resume(o[i]->s);
+		say(o[i], "x");
+		stream_deadline(o[i]->s, 0);
+		RUN_UNTIL(o[i]->seen[STREAM_DEADLINE]);
+		ck_assert_int_eq(o[i]->seen[STREAM_CONNECTED], before);
+		owner_free(o[i]);
+	}
+	close(fd);
 }
 END_TEST
 
@@ -567,7 +594,7 @@ START_TEST(output_is_bounded)
 	struct owner *o = with_raw(&raw);
 	char *piece = xcalloc(1, STREAM_OUTPUT_MAX);
 
-	ck_assert(stream_write(o->s, (struct span){ piece, STREAM_OUTPUT_MAX }));
+	ck_assert(stream_write(o->s, (struct span){piece, STREAM_OUTPUT_MAX}));
 	ck_assert(!stream_write(o->s, SPAN("x")));
 	ck_assert_uint_eq(stream_output_bytes(o->s), STREAM_OUTPUT_MAX);
 	raw_read(raw, piece, STREAM_OUTPUT_MAX);
@@ -689,7 +716,7 @@ START_TEST(freed_when_drained)
 
 	o->frees = true;
 	o->on = STREAM_DRAINED;
-	ck_assert(stream_write(o->s, (struct span){ piece, STREAM_OUTPUT_MAX }));
+	ck_assert(stream_write(o->s, (struct span){piece, STREAM_OUTPUT_MAX}));
 	raw_read(raw, piece, STREAM_OUTPUT_MAX);
 	expect_gone(o, raw);
 	free(piece);
@@ -857,22 +884,21 @@ static enum transport_result fake_handshake(struct transport *t, struct err *e)
 	return TRANSPORT_OK;
 }
 
-/* Reads up to 8 bytes and hands out 3 at a time. */
+/* Reads ahead, and hands out 3 bytes at a time. */
 static enum transport_result fake_read(struct transport *t, char *at,
 				       size_t max, size_t *n, struct err *e)
 {
 	struct fake *f = fake_of(t);
-	ssize_t len;
+	ssize_t len = -1;
 
 	(void)e;
-	if (f->ninside == 0) {
-		len = recv(f->fd, f->inside, sizeof(f->inside), MSG_DONTWAIT);
-		if (len == 0)
-			return TRANSPORT_EOF;
-		if (len < 0)
-			return TRANSPORT_WANTS_READ;
-		f->ninside = (size_t)len;
-	}
+	if (f->ninside < sizeof(f->inside))
+		len = recv(f->fd, f->inside + f->ninside,
+			   sizeof(f->inside) - f->ninside, MSG_DONTWAIT);
+	if (len > 0)
+		f->ninside += (size_t)len;
+	if (f->ninside == 0)
+		return len == 0 ? TRANSPORT_EOF : TRANSPORT_WANTS_READ;
 	/* Now that the socket is perhaps empty. */
 	if (f->read_wants_write && !f->asked_write) {
 		f->asked_write = true;
@@ -892,7 +918,7 @@ static enum transport_result fake_write(struct transport *t, const char *at,
 					size_t len, size_t *n, struct err *e)
 {
 	struct fake *f = fake_of(t);
-	struct pollfd p = { .fd = f->fd, .events = POLLIN };
+	struct pollfd p = {.fd = f->fd, .events = POLLIN};
 	char bin[64];
 
 	f->writes++;
@@ -1151,7 +1177,7 @@ START_TEST(drained_means_under_the_low_mark)
 
 	stream_secure(o->s, &f->t);
 	RUN_UNTIL(o->seen[STREAM_SECURED]);
-	ck_assert(stream_write(o->s, (struct span){ piece, 100 * 1024 }));
+	ck_assert(stream_write(o->s, (struct span){piece, 100 * 1024}));
 	f->write_quota = 20 * 1024;
 	raw_read(raw, piece, 20 * 1024);
 	ck_assert_uint_gt(stream_output_bytes(o->s), STREAM_OUTPUT_LOW);
@@ -1231,6 +1257,7 @@ static Suite *suite(void)
 	tcase_add_test(t, connects_from_the_source_address);
 	tcase_add_test(t, a_source_that_is_not_ours_fails_at_once);
 	tcase_add_test(t, a_refused_connection_says_why);
+	tcase_add_test(t, is_not_connected_before_it_is);
 	tcase_add_test(t, input_before_the_end_comes_first);
 	tcase_add_test(t, paused_sees_nothing_until_resumed);
 	tcase_add_test(t, resumed_sees_what_waits);

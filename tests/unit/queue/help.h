@@ -53,7 +53,7 @@ static inline struct message *make_message(uint64_t id, size_t n,
 	struct message *m = message_new();
 
 	m->id = id;
-	m->received_ms = (int64_t)id * 10;
+	m->received_ms = (int64_t)(id % 100000) * 10;
 	m->bytes = body.len;
 	m->checksum = digest_of(body);
 	set_string(&m->sender, "sender@example.org");

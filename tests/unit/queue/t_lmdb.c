@@ -9,7 +9,10 @@
 #include <check.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -296,7 +299,8 @@ END_TEST
 
 static void set_schema(MDB_txn *txn, MDB_dbi dbi, void *arg)
 {
-	MDB_val key = { 6, "schema" }, value = { 4, arg };
+	char name[] = "schema";
+	MDB_val key = { strlen(name), name }, value = { 4, arg };
 
 	ck_assert_int_eq(mdb_put(txn, dbi, &key, &value, 0), 0);
 }
@@ -696,6 +700,68 @@ START_TEST(a_full_map_fails_only_what_does_not_fit)
 }
 END_TEST
 
+static void limit_file(rlim_t bytes)
+{
+	struct rlimit limit = { .rlim_max = RLIM_INFINITY };
+
+	limit.rlim_cur = bytes;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+START_TEST(a_commit_that_the_disk_refuses_is_tried_without_mail)
+{
+	struct span body = { xcalloc(8 * 1024 * 1024, 1), 8 * 1024 * 1024 };
+	const struct change c = { .kind = CHANGE_DELIVERED };
+	struct message *m = make_message(50, 1, body);
+	struct store_op ops[] = {
+		{ .verb = STORE_CHANGE, .id = 19, .changes = &c,
+		  .nchanges = 1, .drop_delivered = true },
+		{ .verb = STORE_ENQUEUE, .id = 50, .body = body, .message = m },
+		{ .verb = STORE_CHANGE, .id = 20, .changes = &c,
+		  .nchanges = 1, .drop_delivered = true },
+	};
+	struct store_op *list[] = { &ops[0], &ops[1], &ops[2] };
+	struct span part = { body.at, 65536 };
+	struct store_space space;
+	char *name;
+	struct stat st;
+
+	begin();
+	for (uint64_t id = 1; id <= 20; id++) {
+		struct message *x = make_message(id, 1, part);
+
+		ck_assert_int_eq(put_message(s, x, part), ST_OK);
+		message_free(x);
+	}
+	for (uint64_t id = 1; id <= 18; id++)
+		change(s, id, c);
+	name = xasprintf("%s/queue.mdb", dir);
+	ck_assert_int_eq(stat(name, &st), 0);
+	free(name);
+	signal(SIGXFSZ, SIG_IGN);
+	limit_file((rlim_t)st.st_size);
+	ck_assert_int_eq(s->ops->apply(s, list, 3), ST_OK);
+	limit_file(RLIM_INFINITY);
+	ck_assert_int_eq(ops[0].status, ST_OK);
+	ck_assert_int_eq(ops[1].status, ST_TEMP);
+	ck_assert_int_eq(ops[1].err.reply, 452);
+	ck_assert_int_eq(ops[2].status, ST_OK);
+	ck_assert_uint_eq(totals(s).delivered, 20);
+	s->ops->space(s, &space);
+	ck_assert(space.full);
+	/* A second later it may be tried again. */
+	clock_set_test(3000, WALL_MS);
+	s->ops->space(s, &space);
+	ck_assert(!space.full);
+	ck_assert_int_eq(put_message(s, m, body), ST_OK);
+	for (size_t i = 0; i < 3; i++)
+		store_op_release(&ops[i]);
+	message_free(m);
+	free((char *)(uintptr_t)body.at);
+	end();
+}
+END_TEST
+
 START_TEST(a_full_disk_refuses_new_mail)
 {
 	struct store_conf conf = { .max_bytes = 1 << 26,
@@ -788,6 +854,7 @@ int main(void)
 		a_damaged_name_hides_no_mail,
 		new_mail_is_refused_before_the_queue_is_full,
 		a_full_map_fails_only_what_does_not_fit,
+		a_commit_that_the_disk_refuses_is_tried_without_mail,
 		a_full_disk_refuses_new_mail,
 		history_is_bounded,
 	};

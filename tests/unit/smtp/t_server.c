@@ -295,7 +295,11 @@ START_TEST(late_answers)
 	(void)err_temp(&e, 3, 0, "late");
 	server_greet(s, NULL);
 	ck_assert(server_step(s, &in) == SERVER_ASKS_MAIL);
-	server_expire(s, "Shutting down");
+	server_shut_down(s, "Going down");
+	ck_assert(span_eq(buf_span(server_output(s)),
+			  SPAN("421 4.3.2 Going down\r\n")) ||
+		  span_ends_nocase(buf_span(server_output(s)),
+				   SPAN("\r\n421 4.3.2 Going down\r\n")));
 	buf_clear(server_output(s));
 	server_accept(s, NULL);
 	server_refuse(s, &e);
