@@ -120,7 +120,7 @@ size_t mailbox_run(struct mailbox *m)
 /* poll() takes an int; longer waits just come back early. */
 static int poll_timeout(int64_t left_ms)
 {
-	const int64_t most_ms = 3600 * 1000;
+	const int64_t most_ms = 3600000;
 
 	return (int)(left_ms < most_ms ? left_ms : most_ms);
 }

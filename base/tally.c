@@ -38,7 +38,7 @@ void tally_free(struct tally *t)
 
 	if (!t)
 		return;
-	HASH_ITER (hh, t->counters, c, next) {
+	HASH_ITER(hh, t->counters, c, next) {
 		HASH_DEL(t->counters, c);
 		free(c);
 	}

@@ -14,7 +14,7 @@ struct thread {
 	pthread_t id;
 	void (*run)(void *arg);
 	void *arg;
-	char  name[16];
+	char name[16];
 };
 
 static void *thread_main(void *arg)

@@ -302,7 +302,8 @@ static void check_domains(const struct conf *c, const struct section **sections,
 static const struct section **sections_of(const struct section *root,
 					  enum kind kind)
 {
-	const struct section **at = xcalloc(root->nsubs + 1, sizeof(*at));
+	const struct section **at =
+		xcalloc(root->nsubs + 1, sizeof(struct section *));
 	size_t n = 0;
 
 	for (size_t i = 0; i < root->nsubs; i++)

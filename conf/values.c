@@ -478,10 +478,11 @@ bool value_parse(const struct option *o, const struct conf *c, const char *text,
 {
 	const struct type_row *row = row_of(o);
 
-	if (o->type == TYPE_TRUST)
-		return find_trust(c, text, out);
-	if (value_is_reference(o))
-		return find_identity(c, text, out);
+	if (value_is_reference(o)) {
+		BUG_ON(!c);
+		return o->type == TYPE_TRUST ? find_trust(c, text, out)
+					     : find_identity(c, text, out);
+	}
 	if (row->words)
 		return parse_word(row->words, text, out);
 	return row->parse(o, text, out);

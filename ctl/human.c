@@ -29,7 +29,7 @@ void human_short(char out[HUMAN_TEXT_MAX], int64_t ms)
 		snprintf(out, HUMAN_TEXT_MAX, "%" PRId64 "s", s);
 	else if (s < 3600)
 		snprintf(out, HUMAN_TEXT_MAX, "%" PRId64 "m", s / 60);
-	else if (s < 48 * 3600)
+	else if (s < INT64_C(48) * 3600)
 		snprintf(out, HUMAN_TEXT_MAX, "%" PRId64 "h", s / 3600);
 	else
 		snprintf(out, HUMAN_TEXT_MAX, "%" PRId64 "d", s / 86400);

@@ -44,7 +44,7 @@ static char *escape(const char *text)
 	struct span s = { text, strnlen(text, CELL_MAX) };
 	struct buf b;
 
-	buf_init(&b, CELL_MAX * 4);
+	buf_init(&b, (size_t)CELL_MAX * 4);
 	BUG_ON(!buf_add_escaped(&b, s));
 	return buf_string(&b);
 }

@@ -225,7 +225,7 @@ void call_fail_err(struct call *c, const struct err *e)
 
 void call_stream(struct call *c, const char *content_type)
 {
-	struct timeval patience = { .tv_sec = READER_TIMEOUT_S };
+	struct timeval patience = {.tv_sec = READER_TIMEOUT_S};
 	struct evhttp_connection *evcon = connection(c);
 
 	if (!c->req)
@@ -246,7 +246,7 @@ static void on_drained(struct evhttp_connection *evcon, void *arg)
 
 void call_yield(struct call *c, call_step *then)
 {
-	static const struct timeval now = { 0, 0 };
+	static const struct timeval now = {0, 0};
 
 	c->then = then;
 	c->for_reader = false;
@@ -368,7 +368,7 @@ bool call_filter(struct call *c, struct filter *f, const char *const *skip)
 	struct evkeyval *kv;
 	struct err e;
 
-	TAILQ_FOREACH (kv, &c->query, next) {
+	TAILQ_FOREACH(kv, &c->query, next) {
 		if (listed(skip, kv->key))
 			continue;
 		if (filter_set(f, kv->key, kv->value, &e) == ST_OK)

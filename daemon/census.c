@@ -89,7 +89,7 @@ static void move(struct census *census, const struct message *m,
 static void move_message(struct census *census, const struct message *m,
 			 const struct due *active, size_t n)
 {
-	const struct recipient **rest = xcalloc(n, sizeof(*rest));
+	const struct recipient **rest = xcalloc(n, sizeof(struct recipient *));
 
 	for (size_t i = 0; i < n; i++) {
 		const struct recipient *r =
@@ -156,5 +156,5 @@ void census_release(struct census *census)
 	for (size_t i = 0; i < census->n; i++)
 		free(census->groups[i].destination);
 	free(census->groups);
-	*census = (struct census){ 0 };
+	*census = (struct census){0};
 }

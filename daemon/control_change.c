@@ -12,9 +12,10 @@
  *	on_written   ... and come back durable; the last one calls page_done
  *	page_done    asks anew, or finishes
  *
- * A resubmission also makes the dispatcher forget what holds mail back: once
- * before the first write, so that they are tried at once, and once after the
- * last, for what failed in the meantime.
+ * A resubmission also makes the dispatcher forget what holds mail back: after
+ * the last write, so that what it says it resubmitted is what it found waiting,
+ * and before that whenever FORGET_EVERY messages are durable, so that a large
+ * one does not wait for its own end.
  *
  * The work goes on when the client goes away; it was asked for.  It ends with
  * the page in hand when the daemon stops.
@@ -29,6 +30,7 @@
 enum {
 	PAGE = 256,                      /* messages in one go */
 	PAGE_RECIPIENTS = 2048,          /* and recipients */
+	FORGET_EVERY = 10000,            /* messages resubmitted */
 	REQUEST_LOGGED_MAX = 512,
 };
 
@@ -54,7 +56,8 @@ struct work {
 	struct edit *edits;              /* owned; of the page */
 	size_t pending;                  /* at the writer */
 	size_t chosen;                   /* recipients of the page */
-	bool forgot;                     /* the dispatcher did */
+	bool begun;                      /* a resubmission: dispatch knows */
+	uint64_t forget_at;              /* messages */
 
 	/* What is answered. */
 	uint64_t messages, recipients;
@@ -162,8 +165,8 @@ static void finish(struct call *c)
 {
 	const struct work *w = c->state;
 
-	if (w->forgot)
-		call_ask(c, ORDER_FORGET, NULL, answer);
+	if (w->begun)
+		call_ask(c, ORDER_RESUBMIT_ENDS, NULL, answer);
 	else
 		answer(c);
 }
@@ -289,6 +292,11 @@ static void page_done(struct call *c)
 		call_say(c, json_pack("{s:{s:I, s:I}}", "progress", "messages",
 				      (json_int_t)w->messages, "recipients",
 				      (json_int_t)w->recipients));
+	if (w->begun && w->messages >= w->forget_at) {
+		w->forget_at += FORGET_EVERY;
+		call_ask(c, ORDER_FORGET, NULL, take_page);
+		return;
+	}
 	call_ask(c, ORDER_VIEW, NULL, take_page);
 }
 
@@ -359,9 +367,10 @@ static void act(struct call *c)
 		pretend(c);
 		return;
 	}
-	if (w->order.verb == &verb_resubmit && !w->forgot) {
-		w->forgot = true;
-		call_ask(c, ORDER_FORGET, NULL, submit);
+	if (w->order.verb == &verb_resubmit && !w->begun) {
+		w->begun = true;
+		w->forget_at = FORGET_EVERY;
+		call_ask(c, ORDER_RESUBMIT_BEGINS, NULL, submit);
 		return;
 	}
 	submit(c);

@@ -244,6 +244,7 @@ static void count_groups(struct call *c)
 		struct place p = { g->state, g->cause, g->destination, "", "" };
 		struct row *r = find_or_add(s, &p);
 
+		BUG_ON(!r); /* there are no more rows than groups so far */
 		r->messages = g->messages;
 		r->recipients = g->recipients;
 		r->bytes = g->bytes;

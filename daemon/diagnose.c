@@ -60,8 +60,7 @@ static void set_enhanced(struct failure *out, const struct reply *r)
 {
 	if (r && r->class == (unsigned)out->status)
 		snprintf(out->enhanced, sizeof(out->enhanced), "%u.%u.%u",
-			 r->class % 10u, r->subject % 1000u,
-			 r->detail % 1000u);
+			 r->class % 10u, r->subject % 1000u, r->detail % 1000u);
 	else
 		snprintf(out->enhanced, sizeof(out->enhanced), "%d.%s",
 			 (int)out->status, subject_of(out->cause));
@@ -87,16 +86,15 @@ static void diagnose_lookup(const struct facts *f, struct failure *out)
 		enum cause cause;
 		const char *text;
 	} found[] = {
-		[LOOKUP_OK] = { CAUSE_IS_DNS_SERVFAIL, "gave nothing" },
-		[LOOKUP_NXDOMAIN] = { CAUSE_IS_DNS_NXDOMAIN,
-				      "does not exist" },
-		[LOOKUP_NODATA] = { CAUSE_IS_DNS_NOMX, "has no address" },
-		[LOOKUP_TIMEOUT] = { CAUSE_IS_DNS_TIMEOUT,
-				     "could not be resolved in time" },
-		[LOOKUP_SERVFAIL] = { CAUSE_IS_DNS_SERVFAIL,
-				      "could not be resolved (SERVFAIL)" },
-		[LOOKUP_BOGUS] = { CAUSE_IS_DNS_BOGUS,
-				   "has a wrong DNSSEC signature" },
+		[LOOKUP_OK] = {CAUSE_IS_DNS_SERVFAIL, "gave nothing"},
+		[LOOKUP_NXDOMAIN] = {CAUSE_IS_DNS_NXDOMAIN, "does not exist"},
+		[LOOKUP_NODATA] = {CAUSE_IS_DNS_NOMX, "has no address"},
+		[LOOKUP_TIMEOUT] = {CAUSE_IS_DNS_TIMEOUT,
+				    "could not be resolved in time"},
+		[LOOKUP_SERVFAIL] = {CAUSE_IS_DNS_SERVFAIL,
+				     "could not be resolved (SERVFAIL)"},
+		[LOOKUP_BOGUS] = {CAUSE_IS_DNS_BOGUS,
+				  "has a wrong DNSSEC signature"},
 	};
 
 	conclude(out, ST_TEMP, AT_DESTINATION, found[f->lookup].cause);
@@ -151,8 +149,9 @@ static void diagnose_no_starttls(const struct facts *f, struct failure *out)
 			: "%s does not offer STARTTLS%s, the route demands "
 			  "TLS; greeting: %s",
 		 f->host,
-		 !masked ? "" :
-		 f->ehlo_refused ? "EHLO is refused" : "its words are masked",
+		 !masked	   ? ""
+		 : f->ehlo_refused ? "EHLO is refused"
+				   : "its words are masked",
 		 f->greeting ? f->greeting : "");
 }
 
@@ -189,8 +188,9 @@ static void diagnose_timeout(const struct facts *f, struct failure *out)
 	else
 		conclude(out, ST_TEMP, reach_of_break(f->stage),
 			 CAUSE_IS_PEER_TIMEOUT);
-	snprintf(out->reply, sizeof(out->reply), "%s did not answer in time%s%s",
-		 f->host, f->handshaking ? " in the TLS handshake" : " at ",
+	snprintf(out->reply, sizeof(out->reply),
+		 "%s did not answer in time%s%s", f->host,
+		 f->handshaking ? " in the TLS handshake" : " at ",
 		 f->handshaking ? "" : client_stage_word(f->stage));
 }
 
@@ -283,9 +283,9 @@ static void diagnose_refusal(const struct facts *f, struct failure *out)
 	const struct reply *r = f->reply;
 	enum reach reach = f->stage == CLIENT_RCPT ? AT_RECIPIENT : AT_MESSAGE;
 	/* RFC 5321 4.5.3.1.10: 552 at RCPT is an old "too many". */
-	bool temporary = r->code < 500 ||
-			 (r->code == 552 && f->stage == CLIENT_RCPT &&
-			  !has_code(r, 3, 4));
+	bool temporary =
+		r->code < 500 || (r->code == 552 && f->stage == CLIENT_RCPT &&
+				  !has_code(r, 3, 4));
 
 	if (temporary)
 		conclude(out, ST_TEMP, reach,

@@ -290,6 +290,7 @@ static void obey(struct dispatch *d, enum dispatch_order order, struct lane *l,
 {
 	switch (order) {
 	case ORDER_VIEW:
+	case ORDER_RESUBMIT_BEGINS:
 		return;
 	case ORDER_PROBE:
 		if (dest->state != DESTINATION_FAILING)
@@ -298,6 +299,7 @@ static void obey(struct dispatch *d, enum dispatch_order order, struct lane *l,
 		dest->probe_asked = true;
 		return;
 	case ORDER_FORGET:
+	case ORDER_RESUBMIT_ENDS:
 		if (dest->state == DESTINATION_FAILING) {
 			destination_forget(dest, clock_wall_ms());
 			dispatch_remember(d, dest);
@@ -351,7 +353,9 @@ static void on_asked(struct note *note)
 			destination_view(dest, mono_ms, wall_ms,
 					 &q->views[q->nviews++]);
 		}
-	if (q->order == ORDER_FORGET)
+	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
+	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
+	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
 		for (size_t i = 0; i < d->relay->nworkers; i++)
 			worker_forget_dns(d->relay->workers[i]);
 	view_actives(d, q);

@@ -62,7 +62,9 @@ struct destination_view {
 enum dispatch_order {
 	ORDER_VIEW,                      /* only look */
 	ORDER_PROBE,                     /* probe `pattern` now */
-	ORDER_FORGET,                    /* resubmit: forget what holds mail back */
+	ORDER_FORGET,                    /* forget what holds mail back */
+	ORDER_RESUBMIT_BEGINS,           /* what becomes due waits ... */
+	ORDER_RESUBMIT_ENDS,             /* ... for this; with ORDER_FORGET */
 };
 
 /* The asker fills the first part and keeps all of it alive until done.run,

@@ -181,6 +181,10 @@ static void block(struct dispatch *d, struct lane *l)
 	const struct attempt attempt = no_attempt(d, l);
 	struct failure failure;
 
+	/* What an operator resubmits this very moment is not deferred again
+	 * before it was tried. */
+	if (d->resubmits > 0)
+		return;
 	destination_failure(l->destinations[0], &failure);
 	refill(d, l, false);
 	while (l->ready && l->nblocked < BLOCKED_MAX)

@@ -27,6 +27,7 @@ struct dispatch {
 	size_t   next_worker;
 	unsigned deliveries;             /* of all lanes */
 	bool     stopping;
+	unsigned resubmits;              /* under way */
 	int64_t  wake_mono_ms;           /* when the next turn is due at the
 					    latest */
 	_Atomic int64_t turned_mono_ms;

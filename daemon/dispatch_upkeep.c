@@ -186,18 +186,19 @@ static void trim(struct dispatch *d)
 static bool see_message(void *arg, const struct message *m)
 {
 	struct dispatch *d = arg;
-	const struct attempt attempt = { .queue = &d->snapshot->conf->queue };
+	const struct attempt attempt = {.queue = &d->snapshot->conf->queue};
 	struct settlement *s = NULL;
 
 	for (size_t i = 0; i < m->nrecipients; i++) {
 		const struct recipient *r = &m->recipients[i];
-		bool waits = r->state == RCPT_QUEUED ||
-			     r->state == RCPT_DEFERRED;
+		bool waits =
+			r->state == RCPT_QUEUED || r->state == RCPT_DEFERRED;
 		const struct conf_route *route =
 			route_for(d->snapshot->conf, r->address);
 
 		/* What is in hand is looked at when its turn comes. */
-		if (!waits || !route || strcmp(lane_name(route), r->lane) == 0 ||
+		if (!waits || !route ||
+		    strcmp(lane_name(route), r->lane) == 0 ||
 		    dispatch_active(d, m->id, r->number))
 			continue;
 		if (!s)

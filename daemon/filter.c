@@ -19,7 +19,7 @@ const char *shown_state_word(enum rcpt_state s)
 
 void filter_init(struct filter *f)
 {
-	*f = (struct filter){ .older_ms = -1, .newer_ms = -1 };
+	*f = (struct filter){.older_ms = -1, .newer_ms = -1};
 }
 
 void filter_release(struct filter *f)
@@ -54,7 +54,7 @@ bool states_parse(const char *list, unsigned *out)
 
 	for (;;) {
 		size_t len = strcspn(list, ",");
-		struct span word = { list, len };
+		struct span word = {list, len};
 
 		if (!state_parse(span_trim(word), &bits))
 			return false;
@@ -124,7 +124,7 @@ static bool set_message_id(struct filter *f, const char *value)
 	bool fine;
 
 	if (s.len >= 2 && s.at[0] == '<' && s.at[s.len - 1] == '>')
-		s = (struct span){ s.at + 1, s.len - 2 };
+		s = (struct span){s.at + 1, s.len - 2};
 	bare = span_dup(s);
 	fine = set_pattern(&f->message_id, bare);
 	free(bare);
@@ -157,18 +157,18 @@ static const struct part {
 	bool (*set)(struct filter *f, const char *value);
 	const char *wants;
 } parts[] = {
-	{ "state", set_state,
-	  "queued, active, deferred, held, delivered, expired or failed" },
-	{ "cause", set_cause, "a cause or a group of causes" },
-	{ "destination", set_destination, "a pattern, not empty" },
-	{ "route", set_route, "a pattern, not empty" },
-	{ "sender", set_sender, "a pattern, not empty (<> is the null sender)" },
-	{ "recipient", set_recipient, "a pattern, not empty" },
-	{ "message_id", set_message_id, "a Message-ID or pattern, not empty" },
-	{ "older", set_older, "a duration such as 30m, 4h, 2d" },
-	{ "newer", set_newer, "a duration such as 30m, 4h, 2d" },
-	{ "larger", set_larger, "a size such as 64K, 10M" },
-	{ "uncertain", set_uncertain, "true or false" },
+	{"state", set_state,
+	 "queued, active, deferred, held, delivered, expired or failed"},
+	{"cause", set_cause, "a cause or a group of causes"},
+	{"destination", set_destination, "a pattern, not empty"},
+	{"route", set_route, "a pattern, not empty"},
+	{"sender", set_sender, "a pattern, not empty (<> is the null sender)"},
+	{"recipient", set_recipient, "a pattern, not empty"},
+	{"message_id", set_message_id, "a Message-ID or pattern, not empty"},
+	{"older", set_older, "a duration such as 30m, 4h, 2d"},
+	{"newer", set_newer, "a duration such as 30m, 4h, 2d"},
+	{"larger", set_larger, "a size such as 64K, 10M"},
+	{"uncertain", set_uncertain, "true or false"},
 };
 
 enum status filter_set(struct filter *f, const char *key, const char *value,

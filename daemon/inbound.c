@@ -218,8 +218,8 @@ static void start_tls(struct inbound *s)
 	const struct conf_listener *l = s->listener;
 
 	if (!s->identities) {
-		s->identities = xcalloc(l->nidentities,
-					sizeof(struct tls_identity *));
+		s->identities =
+			xcalloc(l->nidentities, sizeof(struct tls_identity *));
 		for (size_t i = 0; i < l->nidentities; i++)
 			s->identities[i] = snapshot_identity(s->snapshot,
 							     l->identities[i]);
@@ -227,7 +227,8 @@ static void start_tls(struct inbound *s)
 	const struct tls_server_conf conf = {
 		.identities = s->identities,
 		.nidentities = l->nidentities,
-		.trust = l->trust ? snapshot_trust(s->snapshot, l->trust) : NULL,
+		.trust =
+			l->trust ? snapshot_trust(s->snapshot, l->trust) : NULL,
 		.ask = ask[l->client_cert],
 	};
 	struct transport *tls;
@@ -364,8 +365,8 @@ static void log_broken(const struct inbound *s)
 	addr_text(client, &s->peer);
 	log_fact(s->shaking ? LOG_WARN : LOG_INFO, 0, "connection-lost",
 		 F_STR("listener", s->listener->name), F_STR("client", client),
-		 F_STR("state", s->shaking ? "TLS handshake"
-					   : server_state(s->server)),
+		 F_STR("state",
+		       s->shaking ? "TLS handshake" : server_state(s->server)),
 		 F_STR("cause", s->shaking && tls
 					? cause_word(tls_session_failure(tls))
 					: NULL),

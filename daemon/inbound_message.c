@@ -28,7 +28,7 @@ enum {
 /* A write of this session's; it owns the bytes it carries. */
 struct inbound_write {
 	struct write write;
-	struct inbound *session;         /* NULL: nobody waits for it */
+	struct inbound *session; /* NULL: nobody waits for it */
 	struct buf bytes;
 };
 
@@ -144,18 +144,18 @@ static void replace(char **field, char *with)
 
 static char *trace_field(const struct inbound *s)
 {
-	const struct transport *tls = s->stream ? stream_transport(s->stream)
-						: NULL;
+	const struct transport *tls =
+		s->stream ? stream_transport(s->stream) : NULL;
 	struct message *m = s->message;
 	char client[ADDR_TEXT_MAX], id[MSG_ID_LEN + 1];
 	struct buf field;
 
 	addr_literal_text(client, &s->peer);
 	msg_id_text(id, m->id);
-	char *tls_text = tls ? xasprintf("%s with cipher %s",
-					 tls_session_version(tls),
-					 tls_session_cipher(tls))
-			     : NULL;
+	char *tls_text =
+		tls ? xasprintf("%s with cipher %s", tls_session_version(tls),
+				tls_session_cipher(tls))
+		    : NULL;
 	const struct received r = {
 		.helo = m->helo,
 		.client = client,
@@ -163,8 +163,8 @@ static char *trace_field(const struct inbound *s)
 		.protocol = protocol(s),
 		.tls = tls_text,
 		.id = id,
-		.recipient = m->nrecipients == 1 ? m->recipients[0].address
-						 : NULL,
+		.recipient =
+			m->nrecipients == 1 ? m->recipients[0].address : NULL,
 		.wall_ms = m->received_ms,
 	};
 	buf_init(&field, TRACE_FIELD_MAX);
@@ -175,8 +175,8 @@ static char *trace_field(const struct inbound *s)
 
 static void describe(struct inbound *s)
 {
-	const struct transport *tls = s->stream ? stream_transport(s->stream)
-						: NULL;
+	const struct transport *tls =
+		s->stream ? stream_transport(s->stream) : NULL;
 	struct message *m = s->message;
 	char client[ADDR_TEXT_MAX];
 	size_t n;
@@ -328,8 +328,8 @@ void inbound_message_body(struct inbound *s, struct span bytes)
 	digest_add(s->digest, bytes);
 	while (bytes.len > 0) {
 		size_t room = PIECE_MAX - s->piece.len;
-		struct span part = { bytes.at,
-				     bytes.len < room ? bytes.len : room };
+		struct span part = {bytes.at,
+				    bytes.len < room ? bytes.len : room};
 
 		/* What can't be kept is still read to its end. */
 		if (!s->failed && !buf_add(&s->piece, part))

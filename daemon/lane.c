@@ -62,7 +62,8 @@ static struct destination *keep(struct lane *l, const struct conf_route *route,
 void lane_set_route(struct lane *l, const struct conf_route *route)
 {
 	size_t n = route ? route->nhosts : 0;
-	struct destination **list = xcalloc(n ? n : 1, sizeof(struct destination *));
+	struct destination **list =
+		xcalloc(n ? n : 1, sizeof(struct destination *));
 
 	for (size_t i = 0; i < n; i++) {
 		struct destination *d = keep(l, route, &route->hosts[i]);

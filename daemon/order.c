@@ -62,7 +62,7 @@ const struct verb verb_remove = {
 
 void order_init(struct order *o, const struct verb *verb)
 {
-	*o = (struct order){ .verb = verb };
+	*o = (struct order){.verb = verb};
 	filter_init(&o->filter);
 }
 
@@ -101,7 +101,7 @@ static enum status read_filter(struct order *o, const json_t *value,
 
 	if (!json_is_object(value))
 		return err_perm(e, 5, 4, "filter: wants an object");
-	json_object_foreach ((json_t *)value, key, part) {
+	json_object_foreach((json_t *)value, key, part) {
 		char text[1024];
 		enum status st;
 
@@ -123,7 +123,7 @@ static enum status read_states(struct order *o, const json_t *value,
 
 	if (!json_is_array(value))
 		return err_perm(e, 5, 4, "states: wants a list");
-	json_array_foreach (value, i, word) {
+	json_array_foreach(value, i, word) {
 		unsigned bits;
 
 		if (!json_is_string(word) ||
@@ -150,7 +150,7 @@ static enum status read_ids(struct order *o, const json_t *value, struct err *e)
 		return err_perm(e, 5, 4, "ids: wants a list");
 	free(o->ids);
 	o->ids = xcalloc(json_array_size(value) + 1, sizeof(*o->ids));
-	json_array_foreach (value, i, text) {
+	json_array_foreach(value, i, text) {
 		if (!json_is_string(text) ||
 		    !msg_id_parse(json_string_value(text), &o->ids[n]))
 			return err_perm(e, 5, 4, "\"%.60s\" is no message id",
@@ -214,7 +214,7 @@ enum status order_parse(struct order *o, const json_t *request, struct err *e)
 	json_t *value;
 	const char *key;
 
-	json_object_foreach ((json_t *)request, key, value) {
+	json_object_foreach((json_t *)request, key, value) {
 		enum status st = read_member(o, key, value, e);
 
 		if (st != ST_OK)
@@ -246,5 +246,5 @@ enum choice order_choose(const struct order *o, const struct recipient *r,
 	if (named || (o->states & bit) != 0)
 		return CHOICE_SKIP;
 	return o->states == 0 && (v->mentioned & bit) != 0 ? CHOICE_SKIP
-							    : CHOICE_NO;
+							   : CHOICE_NO;
 }

@@ -21,7 +21,7 @@
 #include "tls/session.h"
 
 enum {
-	BODY_BLOCK_TIMEOUT_MS = 3 * 60 * 1000,   /* RFC 5321 4.5.3.2.5 */
+	BODY_BLOCK_TIMEOUT_MS = 3 * 60 * 1000, /* RFC 5321 4.5.3.2.5 */
 	PARKED_TIMEOUT_MS = 5 * 60 * 1000,
 	LINGER_MS = 5000,
 	/* Given and not yet written; with a piece of the body behind it, it
@@ -70,6 +70,7 @@ static void free_session(struct outbound *o)
 	client_free(o->client);
 	digest_free(o->digest);
 	free(o->addrs);
+	free(o->peer);
 	free(o);
 }
 
@@ -97,7 +98,7 @@ struct facts outbound_facts(const struct outbound *o, enum fact_kind kind)
 
 	return (struct facts){
 		.kind = kind,
-		.host = o->delivery->destination,
+		.host = o->peer ? o->peer : o->delivery->destination,
 		.stage = c ? client_stage(c) : CLIENT_GREETING,
 		.in_tls = c && client_in_tls(c),
 		.offers = c ? client_offers(c) : 0,

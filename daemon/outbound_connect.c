@@ -68,11 +68,15 @@ void outbound_resolve(struct outbound *o)
 
 static void note_address(struct outbound *o)
 {
+	const struct host_port *host = o->delivery->host;
 	char text[ADDR_TEXT_MAX];
 
 	addr_text(text, &o->addrs[o->at]);
 	free(o->delivery->address);
 	o->delivery->address = xstrdup(text);
+	free(o->peer);
+	o->peer = host->is_literal ? xstrdup(text)
+				   : xasprintf("%s[%s]", host->host, text);
 }
 
 static void try_address(struct outbound *o)
@@ -144,7 +148,8 @@ void outbound_start_tls(struct outbound *o)
 	struct err e;
 
 	if (tls_client_new(&tls, stream_fd(o->stream), o->delivery->host->host,
-			   &policy, snapshot_identity(snapshot, route->identity),
+			   &policy,
+			   snapshot_identity(snapshot, route->identity),
 			   &e) != ST_OK) {
 		struct facts facts = outbound_facts(o, FACT_SELF);
 		struct failure failure;
@@ -176,11 +181,10 @@ static void note_certificate(struct outbound *o)
 		return;
 	clock_rfc3339(until, info.not_after_ms);
 	free(o->delivery->certificate);
-	o->delivery->certificate =
-		xasprintf("subject=%s names=%s issuer=%s not_after=%s "
-			  "serial=%s",
-			  info.subject, info.names, info.issuer, until,
-			  info.serial);
+	o->delivery->certificate = xasprintf(
+		"subject=%s names=%s issuer=%s not_after=%s "
+		"serial=%s",
+		info.subject, info.names, info.issuer, until, info.serial);
 }
 
 void outbound_secured(struct outbound *o)

@@ -70,13 +70,12 @@ static void pick_recipients(struct outbound *o)
 	struct message *m = o->message;
 	struct settlement *moved = begin_settlement(o);
 
-	o->recipients = xcalloc(m->nrecipients,
-				sizeof(struct recipient *));
+	o->recipients = xcalloc(m->nrecipients, sizeof(struct recipient *));
 	o->addresses = xcalloc(m->nrecipients, sizeof(char *));
 	for (size_t i = 0; i < m->nrecipients; i++) {
 		const struct recipient *r = &m->recipients[i];
-		bool waits = r->state == RCPT_QUEUED ||
-			     r->state == RCPT_DEFERRED;
+		bool waits =
+			r->state == RCPT_QUEUED || r->state == RCPT_DEFERRED;
 
 		if (!waits || !in_job(o->job, r->number))
 			continue;
@@ -174,14 +173,15 @@ void outbound_next(struct outbound *o)
 
 static void body_failed(struct outbound *o, const char *text, enum status st)
 {
-	struct facts facts = outbound_facts(
-		o, st == ST_PERM ? FACT_CORRUPT : FACT_SELF);
+	struct facts facts =
+		outbound_facts(o, st == ST_PERM ? FACT_CORRUPT : FACT_SELF);
 
 	facts.text = text;
-	log_fact(LOG_ERROR, o->message->id, "body-unreadable",
-		 F_STR("cause", cause_word(st == ST_PERM ? CAUSE_IS_CORRUPT
-							 : CAUSE_IS_SELF_STORE)),
-		 F_STR("reply", text));
+	log_fact(
+		LOG_ERROR, o->message->id, "body-unreadable",
+		F_STR("cause", cause_word(st == ST_PERM ? CAUSE_IS_CORRUPT
+							: CAUSE_IS_SELF_STORE)),
+		F_STR("reply", text));
 	outbound_broke(o, &facts);
 }
 
@@ -197,8 +197,8 @@ bool outbound_give_body(struct outbound *o)
 		o->header_sent = true;
 	}
 	buf_init(&piece, BODY_PIECE_MAX);
-	enum status st = store->ops->read_body(store, m->id, o->body_at, &piece,
-					       &e);
+	enum status st =
+		store->ops->read_body(store, m->id, o->body_at, &piece, &e);
 	struct span s = buf_span(&piece);
 	if (st == ST_OK && s.len > 0) {
 		digest_add(o->digest, s);
@@ -213,8 +213,9 @@ bool outbound_give_body(struct outbound *o)
 	if (o->body_at < m->bytes && s.len > 0)
 		return true;
 	if (o->body_at != m->bytes || digest_value(o->digest) != m->checksum) {
-		body_failed(o, "the stored message is damaged: its checksum "
-			       "is not the one taken when it was received",
+		body_failed(o,
+			    "the stored message is damaged: its checksum "
+			    "is not the one taken when it was received",
 			    ST_PERM);
 		return false;
 	}

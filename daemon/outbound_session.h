@@ -27,6 +27,7 @@ struct outbound {
 	struct lookup *lookup;
 	struct addr   *addrs;            /* owned */
 	size_t         naddrs, at;
+	char          *peer;             /* "mx.example[192.0.2.1:25]"; owned */
 	struct stream *stream;
 	struct client *client;
 	enum cause     clear_cause;      /* opportunistic: why not in TLS */

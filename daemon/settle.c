@@ -24,10 +24,10 @@ enum { RESUBMIT_PAUSE_MS = 1000 };
 struct settlement {
 	struct write write;
 	struct relay *relay;
-	struct attempt attempt;          /* its strings are owned */
-	struct change *changes;          /* their strings are owned */
+	struct attempt attempt; /* its strings are owned */
+	struct change *changes; /* their strings are owned */
 	size_t nchanges;
-	struct event *events;            /* of some of the changes */
+	struct event *events; /* of some of the changes */
 	size_t nevents;
 	unsigned tries;
 };
@@ -198,8 +198,8 @@ static int64_t retry_due_ms(const struct settlement *s,
 			    const struct recipient *r)
 {
 	const struct conf_durations *list = s->attempt.route
-						? &s->attempt.route->retry
-						: &s->attempt.queue->retry;
+						    ? &s->attempt.route->retry
+						    : &s->attempt.queue->retry;
 
 	return clock_wall_ms() +
 	       retry_pause_ms(list->at_ms, list->n, r->attempts, random32());
@@ -278,7 +278,8 @@ void settlement_moved(struct settlement *s, const struct recipient *r,
 /* In the writer's thread. */
 static void on_done(struct note *note)
 {
-	struct settlement *s = CONTAINER_OF(note, struct settlement, write.done);
+	struct settlement *s =
+		CONTAINER_OF(note, struct settlement, write.done);
 	const struct store_op *op = &s->write.op;
 
 	/* ST_PERM: the message is gone, an operator removed it meanwhile. */
@@ -291,8 +292,7 @@ static void on_done(struct note *note)
 			 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
 			 F_STR("reply", op->err.text));
 	store_op_release(&s->write.op);
-	if (writer_submit_later(s->relay->writer, &s->write,
-				RESUBMIT_PAUSE_MS))
+	if (writer_submit_later(s->relay->writer, &s->write, RESUBMIT_PAUSE_MS))
 		return;
 	/* Stopping with a store that takes nothing: what was delivered will
 	 * be sent again after the restart, which is better than forgotten. */

@@ -83,7 +83,7 @@ static int due_cmp(const void *a, const void *b)
 
 static bool in_hand(const struct view *v, uint64_t id, uint32_t number)
 {
-	struct due key = { .id = id, .number = number };
+	struct due key = {.id = id, .number = number};
 
 	return v->nactive > 0 && bsearch(&key, v->active, v->nactive,
 					 sizeof(key), due_cmp) != NULL;
@@ -127,10 +127,9 @@ int64_t view_expires_ms(const struct view *v, const struct recipient *r)
 
 	if (rcpt_state_is_final(r->state))
 		return 0;
-	return recipient_expires_ms(r,
-				    route ? route->lifetime_ms
-					  : queue->lifetime_ms,
-				    queue->hold_clock_ms, v->now_ms);
+	return recipient_expires_ms(
+		r, route ? route->lifetime_ms : queue->lifetime_ms,
+		queue->hold_clock_ms, v->now_ms);
 }
 
 /* ------- a message with the recipients that match */
@@ -139,8 +138,8 @@ int64_t view_expires_ms(const struct view *v, const struct recipient *r)
 static int finality(enum rcpt_state s)
 {
 	static const int order[SHOWN_STATES] = {
-		[STATE_ACTIVE] = 0, [RCPT_QUEUED] = 1,	 [RCPT_DEFERRED] = 2,
-		[RCPT_HELD] = 3,    [RCPT_EXPIRED] = 4,	 [RCPT_FAILED] = 5,
+		[STATE_ACTIVE] = 0,   [RCPT_QUEUED] = 1,  [RCPT_DEFERRED] = 2,
+		[RCPT_HELD] = 3,      [RCPT_EXPIRED] = 4, [RCPT_FAILED] = 5,
 		[RCPT_DELIVERED] = 6,
 	};
 
@@ -172,7 +171,7 @@ static void digest_recipient(const struct view *v, const struct message *m,
 void view_digest(const struct view *v, const struct message *m,
 		 const struct filter *f, struct digested *out)
 {
-	*out = (struct digested){ 0 };
+	*out = (struct digested){0};
 	if (!filter_has_message(f, m, v->now_ms))
 		return;
 	for (size_t i = 0; i < m->nrecipients; i++) {
@@ -254,8 +253,8 @@ static json_t *recipients(const struct view *v, const struct message *m)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < m->nrecipients; i++)
-		json_array_append_new(
-			list, view_recipient(v, m, &m->recipients[i]));
+		json_array_append_new(list,
+				      view_recipient(v, m, &m->recipients[i]));
 	return list;
 }
 
@@ -344,8 +343,7 @@ json_t *view_received(const struct message *m)
 json_t *view_event(const struct message *m, const struct event *ev)
 {
 	const struct recipient *r = message_recipient(m, ev->number);
-	json_t *o = event_object(m, ev->time_ms, ev->kind,
-				 r ? r->address : "");
+	json_t *o = event_object(m, ev->time_ms, ev->kind, r ? r->address : "");
 
 	set_transport(o, ev);
 	set(o, "attempted", json_boolean(ev->attempted));

@@ -193,7 +193,7 @@ static bool turn_away(struct acceptor *a)
  * would spin. */
 static void pause_accepting(struct acceptor *a)
 {
-	const struct timeval tv = {0, PAUSE_MS * 1000};
+	const struct timeval tv = {.tv_usec = PAUSE_MS * 1000L};
 
 	event_del(&a->readable);
 	event_add(&a->pause, &tv);

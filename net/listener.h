@@ -31,7 +31,7 @@ typedef void acceptor_seen(void *arg, int fd, const struct addr *peer);
 MUST_USE struct acceptor *acceptor_new(struct event_base *base, int fd,
 				       acceptor_seen *seen, void *arg);
 /* Also from its own callback. */
-void acceptor_free(struct acceptor *a);  /* NULL is fine */
+void acceptor_free(struct acceptor *a); /* NULL is fine */
 /* Connections closed at once for want of a descriptor. */
 uint64_t acceptor_turned_away(const struct acceptor *a);
 

@@ -24,25 +24,25 @@ struct resolver;
 struct lookup;
 
 enum lookup_result {
-	LOOKUP_OK,                       /* at least one address */
+	LOOKUP_OK, /* at least one address */
 	LOOKUP_NXDOMAIN,
-	LOOKUP_NODATA,                   /* the name exists, without addresses */
+	LOOKUP_NODATA, /* the name exists, without addresses */
 	LOOKUP_TIMEOUT,
 	LOOKUP_SERVFAIL,
 	LOOKUP_BOGUS,
 };
 
 struct resolver_conf {
-	const char *servers;             /* "127.0.0.1@5353 ...", NULL: system's */
-	const char *hosts;               /* a hosts file, NULL: system's */
-	int64_t     timeout_ms;          /* for one lookup */
+	const char *servers; /* "127.0.0.1@5353 ...", NULL: system's */
+	const char *hosts; /* a hosts file, NULL: system's */
+	int64_t timeout_ms; /* for one lookup */
 };
 
 MUST_USE enum status resolver_open(struct resolver **out,
 				   struct event_base *base,
 				   const struct resolver_conf *conf,
 				   struct err *e);
-void resolver_close(struct resolver *r);         /* cancels what is under way */
+void resolver_close(struct resolver *r); /* cancels what is under way */
 
 /* addrs has the given port, A before AAAA interleaved as RFC 6724 would for a
  * host with both; borrowed until the callback returns. */
@@ -52,7 +52,7 @@ typedef void lookup_seen(void *arg, enum lookup_result result,
 MUST_USE struct lookup *lookup_start(struct resolver *r, const char *host,
 				     uint16_t port, lookup_seen *seen,
 				     void *arg);
-void lookup_cancel(struct lookup *l);    /* NULL is fine */
+void lookup_cancel(struct lookup *l); /* NULL is fine */
 /* Forgets every cached answer and the servers' faults, and reads the system's
  * files again (an operator's resubmit).  What is under way is asked anew. */
 void resolver_forget(struct resolver *r);

@@ -57,20 +57,18 @@ MUST_USE struct stream *stream_accepted(struct event_base *base, int fd,
 					stream_seen *seen, void *arg);
 /* Starts to connect; source NULL: any local address.  ST_TEMP with errno in
  * e->os when it failed at once. */
-MUST_USE enum status stream_connect(struct stream **out,
-				    struct event_base *base,
-				    const struct addr *to,
-				    const struct addr *source,
-				    stream_seen *seen, void *arg,
-				    struct err *e);
-void stream_free(struct stream *s);      /* NULL is fine; closes at once */
+MUST_USE enum status stream_connect(
+	struct stream **out, struct event_base *base, const struct addr *to,
+	const struct addr *source, stream_seen *seen, void *arg, struct err *e);
+void stream_free(struct stream *s); /* NULL is fine; closes at once */
 
 /* What has been read; the owner takes from its front with buf_take().  While
  * it is full nothing more is read; who empties a full one outside of a
  * callback calls stream_resume(). */
 struct buf *stream_input(struct stream *s);
 /* Appends to the output and writes as soon as the loop turns; one write for
- * all that was appended in a turn.  False: it would exceed the maximum. */
+ * all that was appended in a turn.  False: it would exceed the maximum.
+ * After STREAM_FAILED bytes are thrown away. */
 MUST_USE bool stream_write(struct stream *s, struct span bytes);
 size_t stream_output_bytes(const struct stream *s);
 
@@ -87,7 +85,7 @@ void stream_deadline(struct stream *s, int64_t in_ms);
  * Input read in clear before is thrown away; returns how many bytes that
  * were (RFC 3207 4.2: a sign of injection). */
 size_t stream_secure(struct stream *s, struct transport *t);
-struct transport *stream_transport(struct stream *s);    /* NULL: the socket */
+struct transport *stream_transport(struct stream *s); /* NULL: the socket */
 /* Was STREAM_FAILED seen while shaking hands? */
 bool stream_failed_in_handshake(const struct stream *s);
 

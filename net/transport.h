@@ -16,10 +16,10 @@
 
 enum transport_result {
 	TRANSPORT_OK,
-	TRANSPORT_WANTS_READ,            /* again when the socket is readable */
-	TRANSPORT_WANTS_WRITE,           /* again when the socket is writable */
-	TRANSPORT_EOF,                   /* the peer closed in order */
-	TRANSPORT_FAILED,                /* *e says why */
+	TRANSPORT_WANTS_READ, /* again when the socket is readable */
+	TRANSPORT_WANTS_WRITE, /* again when the socket is writable */
+	TRANSPORT_EOF, /* the peer closed in order */
+	TRANSPORT_FAILED, /* *e says why */
 };
 
 struct transport {

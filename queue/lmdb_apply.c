@@ -50,10 +50,8 @@ enum status work_begin(struct work *w, struct store_lmdb *s, struct err *e)
 		return st;
 	buf_init(&w->row, CODEC_ROW_MAX);
 	if (tx_get(&w->tx, TABLE_META, meta_key_ledger(), &row) &&
-	    ledger_decode(row, &w->ledger)) {
-		w->before = w->ledger;
+	    ledger_decode(row, &w->ledger))
 		return ST_OK;
-	}
 	st = work_abort(w, e);
 	if (st == ST_OK)
 		st = err_temp(e, 3, 0, "the queue's counters are damaged");
@@ -68,11 +66,14 @@ enum status work_abort(struct work *w, struct err *e)
 
 enum status work_commit(struct work *w, struct err *e)
 {
+	bool fits = ledger_encode(work_row(w), &w->ledger);
+	struct span row;
 	enum status st;
 
-	if (memcmp(&w->ledger, &w->before, sizeof(w->ledger)) != 0)
-		work_put(w, TABLE_META, meta_key_ledger(),
-			 ledger_encode(work_row(w), &w->ledger));
+	/* A transaction that changed nothing needs no sync. */
+	if (!tx_get(&w->tx, TABLE_META, meta_key_ledger(), &row) ||
+	    !span_eq(row, buf_span(&w->row)))
+		work_put(w, TABLE_META, meta_key_ledger(), fits);
 	st = tx_commit(&w->tx, e);
 	buf_release(&w->row);
 	return st;
@@ -287,18 +288,23 @@ enum outcome {
 static enum outcome run(struct store_lmdb *s, struct store_op *const *ops,
 			size_t n, struct err *e)
 {
+	uint64_t added_bytes = atomic_load(&s->space.added_bytes);
+	enum outcome outcome = LOST;
 	struct work w;
 
 	if (work_begin(&w, s, e) != ST_OK)
 		return LOST;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && tx_ok(&w.tx); i++)
 		apply_one(&w, ops[i]);
-		if (!tx_ok(&w.tx)) {
-			(void)work_abort(&w, e);
-			return SPOILT;
-		}
+	if (!tx_ok(&w.tx)) {
+		(void)work_abort(&w, e);
+		outcome = SPOILT;
+	} else if (work_commit(&w, e) == ST_OK) {
+		return COMMITTED;
 	}
-	return work_commit(&w, e) == ST_OK ? COMMITTED : LOST;
+	/* What was not written takes no space from what comes next. */
+	atomic_store(&s->space.added_bytes, added_bytes);
+	return outcome;
 }
 
 static void fail(struct store_op *op, const struct err *e)

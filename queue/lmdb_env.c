@@ -265,7 +265,12 @@ enum status tx_commit(struct tx *tx, struct err *e)
 static MDB_val val(struct span s)
 {
 	/* LMDB does not write through it. */
-	return (MDB_val){s.len, (void *)(uintptr_t)s.at};
+	union {
+		const char *ours;
+		void *theirs;
+	} at = {.ours = s.at};
+
+	return (MDB_val){s.len, at.theirs};
 }
 
 static struct span unval(MDB_val v)

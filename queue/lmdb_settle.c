@@ -78,22 +78,13 @@ static struct message *take_message(struct work *w, uint64_t id)
 
 static void count_settled(struct totals *t, enum rcpt_state state)
 {
-	switch (state) {
-	case RCPT_DELIVERED:
+	BUG_ON(!rcpt_state_is_final(state));
+	if (state == RCPT_DELIVERED)
 		t->delivered++;
-		break;
-	case RCPT_EXPIRED:
+	else if (state == RCPT_EXPIRED)
 		t->expired++;
-		break;
-	case RCPT_FAILED:
+	else
 		t->failed++;
-		break;
-	case RCPT_QUEUED:
-	case RCPT_DEFERRED:
-	case RCPT_HELD:
-	case RCPT_STATES:
-		BUG_ON("an open recipient in a settled message");
-	}
 }
 
 void settle_message(struct work *w, uint64_t id, struct row *rows, size_t n)

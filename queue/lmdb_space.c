@@ -21,6 +21,8 @@ enum {
 	/* A message costs its rows and index entries besides its body, and
 	 * copies of the pages that these are on. */
 	COST_BYTES = 8 * 1024,
+	/* Full is where the usual piece of a message no longer fits. */
+	ROOM_BYTES = 128 * 1024,
 };
 
 void space_init(struct space *sp, const struct store_conf *conf,
@@ -46,15 +48,15 @@ void space_release(struct space *sp)
 
 static bool exceeds(const struct space *sp, uint64_t reserve_bytes)
 {
-	uint64_t used_bytes = atomic_load(&sp->used_bytes) +
-			      atomic_load(&sp->added_bytes);
+	uint64_t used_bytes =
+		atomic_load(&sp->used_bytes) + atomic_load(&sp->added_bytes);
 
 	return used_bytes + reserve_bytes > sp->max_bytes;
 }
 
 static bool is_full(const struct space *sp)
 {
-	return exceeds(sp, sp->reserve_bytes) ||
+	return exceeds(sp, sp->reserve_bytes + ROOM_BYTES) ||
 	       atomic_load(&sp->disk_failed) ||
 	       atomic_load(&sp->free_disk_bytes) < sp->min_free_disk_bytes;
 }
@@ -66,10 +68,12 @@ bool space_is_scarce(const struct space *sp)
 
 bool space_admits(struct store_lmdb *s, uint64_t bytes)
 {
-	if (is_full(&s->space))
+	struct space *sp = &s->space;
+	uint64_t cost_bytes = bytes + bytes / 8 + COST_BYTES;
+
+	if (is_full(sp) || exceeds(sp, sp->reserve_bytes + cost_bytes))
 		return false;
-	atomic_fetch_add(&s->space.added_bytes,
-			 bytes + bytes / 8 + COST_BYTES);
+	atomic_fetch_add(&sp->added_bytes, cost_bytes);
 	return true;
 }
 
@@ -127,7 +131,7 @@ void lmdb_space(struct store *store, struct store_space *out)
 
 	if (is_due(sp)) {
 		look_at_disk(sp);
-		if (exceeds(sp, sp->reserve_bytes))
+		if (is_full(sp))
 			count_pages(s);
 	}
 	*out = (struct store_space){

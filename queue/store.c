@@ -108,8 +108,7 @@ static enum status check(const struct store_op *op, struct err *e)
 			return err_perm(e, 3, 0, "not a destination's name");
 		return ST_OK;
 	}
-	BUG_ON("an unknown verb");
-	return ST_PERM;
+	bug_found("an unknown verb", __FILE__, __LINE__, __func__);
 }
 
 bool store_op_sound(struct store_op *op)

@@ -55,7 +55,7 @@ static inline struct store_lmdb *store_lmdb_of(struct store *s)
 struct work {
 	struct store_lmdb *s;
 	struct tx tx;
-	struct ledger ledger, before; /* written back if they differ */
+	struct ledger ledger; /* written back by the commit */
 	int64_t now_ms; /* wall clock */
 	struct buf row; /* scratch for encoding; owned */
 };

@@ -23,7 +23,7 @@
 
 enum {
 	SAY_NOTHING = CLIENT_STAGES,
-	OUTPUT_HIGH_BYTES = 64 * 1024,   /* no command is added above it */
+	OUTPUT_HIGH_BYTES = 64 * 1024, /* no command is added above it */
 	/* Stuffing makes four bytes of three at the worst. */
 	OUTPUT_MAX_BYTES = 2 * CLIENT_PIECE_MAX + 2 * OUTPUT_HIGH_BYTES,
 	RING_FIRST = 2,
@@ -34,32 +34,32 @@ enum {
 /* A command whose answer is awaited. */
 struct flight {
 	enum client_stage stage;
-	size_t rcpt;                     /* of CLIENT_RCPT */
+	size_t rcpt; /* of CLIENT_RCPT */
 };
 
 struct client {
-	char *hostname;                  /* owned */
+	char *hostname; /* owned */
 	enum client_tls tls;
-	int next;                        /* stage to say, or SAY_NOTHING */
-	enum client_wants pause;         /* what is told when all is heard */
-	enum client_stage stage;         /* of what was heard last */
+	int next; /* stage to say, or SAY_NOTHING */
+	enum client_wants pause; /* what is told when all is heard */
+	enum client_stage stage; /* of what was heard last */
 
 	bool in_tls;
 	bool ehlo_refused;
 	bool protocol_error;
-	bool closing;                    /* 421: nothing more may be said */
+	bool closing; /* 421: nothing more may be said */
 	struct offers offers;
-	char *greeting;                  /* owned */
+	char *greeting; /* owned */
 
-	struct flight *ring;             /* owned */
+	struct flight *ring; /* owned */
 	size_t ring_size, head, awaited;
 
-	struct transaction tx;           /* what it points to is borrowed */
-	struct client_result *results;   /* owned; of tx */
+	struct transaction tx; /* what it points to is borrowed */
+	struct client_result *results; /* owned; of tx */
 	bool in_transaction;
-	size_t said, accepted;           /* recipients */
+	size_t said, accepted; /* recipients */
 	bool dot_said, dot_heard;
-	bool needs_rset;                 /* a transaction was left open */
+	bool needs_rset; /* a transaction was left open */
 	struct data_out data;
 
 	struct reply_parser parser;

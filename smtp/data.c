@@ -11,11 +11,11 @@
 #include "smtp/data.h"
 
 enum in_state {
-	LINE_START,                      /* at the beginning, or behind CRLF */
+	LINE_START, /* at the beginning, or behind CRLF */
 	IN_LINE,
 	AFTER_CR,
-	AFTER_DOT,                       /* the dot at a line's start is held */
-	AFTER_DOT_CR,                    /* so is the CR behind it */
+	AFTER_DOT, /* the dot at a line's start is held */
+	AFTER_DOT_CR, /* so is the CR behind it */
 };
 
 void data_in_init(struct data_in *d)

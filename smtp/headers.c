@@ -16,7 +16,7 @@ enum { FIELD_MAX = 2048, FOLD_AT = 76, WORD_MAX = 900 };
 /* A field being written: where its present line ends. */
 struct fold {
 	struct buf *out;
-	size_t left;                     /* bytes it may still have, in all */
+	size_t left; /* bytes it may still have, in all */
 	size_t column;
 };
 

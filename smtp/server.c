@@ -22,10 +22,10 @@
 #include "smtp/verbs.h"
 
 enum {
-	OUTPUT_HIGH_BYTES = 16 * 1024,   /* no command is heard above it */
+	OUTPUT_HIGH_BYTES = 16 * 1024, /* no command is heard above it */
 	OUTPUT_MAX_BYTES = OUTPUT_HIGH_BYTES + 4 * REPLY_SAID_MAX,
-	TEXT_MAX = 400,                  /* of a text the shell gives */
-	TLS_RECORD = 0x16,               /* how a TLS handshake begins */
+	TEXT_MAX = 400, /* of a text the shell gives */
+	TLS_RECORD = 0x16, /* how a TLS handshake begins */
 };
 
 static const char *const state_words[] = {

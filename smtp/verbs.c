@@ -14,16 +14,16 @@
 #define ANY (IN(S_HELLO) | IN(S_MAIL) | IN(S_RCPT))
 
 enum {
-	V_CLEAR = 1 << 0,                /* also in clear where TLS is forced */
-	V_BARE = 1 << 1,                 /* has no argument */
+	V_CLEAR = 1 << 0, /* also in clear where TLS is forced */
+	V_BARE = 1 << 1, /* has no argument */
 };
 
 struct verb {
 	const char *name;
-	unsigned heard_in;               /* set of states */
+	unsigned heard_in; /* set of states */
 	unsigned flags;
 	enum state (*run)(struct server *s, struct span args);
-	const char *out_of_order;        /* said in other states */
+	const char *out_of_order; /* said in other states */
 };
 
 /* A domain or a literal by the RFC; one word in fact: the names of clients are

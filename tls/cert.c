@@ -23,7 +23,7 @@
 static gnutls_subject_alt_names_t names_of(gnutls_x509_crt_t crt)
 {
 	gnutls_subject_alt_names_t names = NULL;
-	gnutls_datum_t der = { NULL, 0 };
+	gnutls_datum_t der = {NULL, 0};
 
 	if (gnutls_x509_crt_get_extension_by_oid2(crt, OID_SUBJECT_ALT_NAME, 0,
 						  &der, NULL) < 0)
@@ -49,12 +49,12 @@ static void names_free(gnutls_subject_alt_names_t names)
 static bool name_at(gnutls_subject_alt_names_t names, unsigned i,
 		    unsigned *type, struct span *out)
 {
-	gnutls_datum_t san = { NULL, 0 };
+	gnutls_datum_t san = {NULL, 0};
 
 	if (!names ||
 	    gnutls_subject_alt_names_get(names, i, type, &san, NULL) < 0)
 		return false;
-	*out = (struct span){ (const char *)san.data, san.size };
+	*out = (struct span){(const char *)san.data, san.size};
 	return true;
 }
 
@@ -76,12 +76,12 @@ static void copy_clean(char *out, size_t max, struct span s)
 static void copy_dn(char *out, size_t max, gnutls_x509_crt_t crt,
 		    int (*get)(gnutls_x509_crt_t, gnutls_datum_t *, unsigned))
 {
-	gnutls_datum_t dn = { NULL, 0 };
+	gnutls_datum_t dn = {NULL, 0};
 
 	out[0] = '\0';
 	if (get(crt, &dn, 0) < 0)
 		return;
-	copy_clean(out, max, (struct span){ (const char *)dn.data, dn.size });
+	copy_clean(out, max, (struct span){(const char *)dn.data, dn.size});
 	gnutls_free(dn.data);
 }
 
@@ -144,8 +144,8 @@ void cert_describe(gnutls_x509_crt_t crt, struct tls_cert_info *out)
 	uint8_t serial[64];
 	size_t len = sizeof(serial);
 
-	*out = (struct tls_cert_info){ .not_before_ms = cert_not_before_ms(crt),
-				       .not_after_ms = cert_not_after_ms(crt) };
+	*out = (struct tls_cert_info){.not_before_ms = cert_not_before_ms(crt),
+				      .not_after_ms = cert_not_after_ms(crt)};
 	copy_dn(out->subject, sizeof(out->subject), crt,
 		gnutls_x509_crt_get_dn3);
 	copy_dn(out->issuer, sizeof(out->issuer), crt,
@@ -267,7 +267,7 @@ static bool cn_matches(gnutls_x509_crt_t crt, struct span host)
 					  0, second, &second_len) !=
 	    GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
 		return false;
-	return name_matches((struct span){ cn, len }, host);
+	return name_matches((struct span){cn, len}, host);
 }
 
 static bool is_ascii(const char *s)
@@ -282,7 +282,7 @@ static bool is_ascii(const char *s)
  * cannot be one.  The caller frees it with gnutls_free(). */
 static char *in_ascii(const char *wanted)
 {
-	gnutls_datum_t mapped = { NULL, 0 };
+	gnutls_datum_t mapped = {NULL, 0};
 
 	if (gnutls_idna_map(wanted, (unsigned)strlen(wanted), &mapped, 0) < 0)
 		return NULL;
@@ -294,7 +294,7 @@ static bool ascii_named(gnutls_x509_crt_t crt, const char *wanted,
 {
 	gnutls_subject_alt_names_t names = names_of(crt);
 	uint8_t ip[NAME_IP_MAX];
-	struct span address = { (const char *)ip, name_literal(wanted, ip) };
+	struct span address = {(const char *)ip, name_literal(wanted, ip)};
 	struct span host = span_of(wanted);
 	bool has_dns = false;
 	bool found = false;

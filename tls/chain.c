@@ -57,7 +57,7 @@ static void find_path(struct chain *c, const struct tls_trust *trust)
 void chain_init(struct chain *c, const gnutls_datum_t *der, unsigned n,
 		const struct tls_trust *trust)
 {
-	*c = (struct chain){ .n = 0 };
+	*c = (struct chain){.n = 0};
 	import_all(c, der, n);
 	if (c->n > 0)
 		find_path(c, trust);

@@ -15,32 +15,32 @@ static const struct {
 	enum cause cause;
 	const char *check;
 } checks[] = {
-	{ FAULT_SELF_SIGNED, CAUSE_IS_TLS_CERT_SELF_SIGNED,
-	  "the certificate is self-signed and not trusted here" },
-	{ GNUTLS_CERT_SIGNER_NOT_FOUND, CAUSE_IS_TLS_CERT_UNTRUSTED,
-	  "the issuer is not trusted" },
-	{ GNUTLS_CERT_SIGNER_NOT_CA, CAUSE_IS_TLS_CERT_UNTRUSTED,
-	  "a certificate in the chain was issued by one that is no CA" },
-	{ GNUTLS_CERT_SIGNATURE_FAILURE, CAUSE_IS_TLS_CERT_UNTRUSTED,
-	  "a signature in the chain is wrong" },
-	{ GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, CAUSE_IS_TLS_CERT_UNTRUSTED,
-	  "the certificate is outside of what its issuer may certify" },
-	{ GNUTLS_CERT_PURPOSE_MISMATCH, CAUSE_IS_TLS_CERT_UNTRUSTED,
-	  "the certificate is not meant for servers (extended key usage)" },
-	{ GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, CAUSE_IS_TLS_CERT_UNTRUSTED,
-	  "the chain has a critical extension that is unknown here" },
-	{ GNUTLS_CERT_REVOKED, CAUSE_IS_TLS_CERT_REVOKED,
-	  "the certificate was revoked" },
-	{ GNUTLS_CERT_EXPIRED, CAUSE_IS_TLS_CERT_EXPIRED,
-	  "the certificate has expired" },
-	{ GNUTLS_CERT_NOT_ACTIVATED, CAUSE_IS_TLS_CERT_NOT_YET_VALID,
-	  "the certificate is not valid yet" },
-	{ GNUTLS_CERT_INSECURE_ALGORITHM, CAUSE_IS_TLS_CERT_WEAK,
-	  "a key or signature in the chain is too weak" },
-	{ ~(unsigned)FAULT_NAME, CAUSE_IS_TLS_CERT_UNTRUSTED,
-	  "the certificate is not valid" },
-	{ FAULT_NAME, CAUSE_IS_TLS_CERT_NAME,
-	  "the certificate bears another name" },
+	{FAULT_SELF_SIGNED, CAUSE_IS_TLS_CERT_SELF_SIGNED,
+	 "the certificate is self-signed and not trusted here"},
+	{GNUTLS_CERT_SIGNER_NOT_FOUND, CAUSE_IS_TLS_CERT_UNTRUSTED,
+	 "the issuer is not trusted"},
+	{GNUTLS_CERT_SIGNER_NOT_CA, CAUSE_IS_TLS_CERT_UNTRUSTED,
+	 "a certificate in the chain was issued by one that is no CA"},
+	{GNUTLS_CERT_SIGNATURE_FAILURE, CAUSE_IS_TLS_CERT_UNTRUSTED,
+	 "a signature in the chain is wrong"},
+	{GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, CAUSE_IS_TLS_CERT_UNTRUSTED,
+	 "the certificate is outside of what its issuer may certify"},
+	{GNUTLS_CERT_PURPOSE_MISMATCH, CAUSE_IS_TLS_CERT_UNTRUSTED,
+	 "the certificate is not meant for servers (extended key usage)"},
+	{GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, CAUSE_IS_TLS_CERT_UNTRUSTED,
+	 "the chain has a critical extension that is unknown here"},
+	{GNUTLS_CERT_REVOKED, CAUSE_IS_TLS_CERT_REVOKED,
+	 "the certificate was revoked"},
+	{GNUTLS_CERT_EXPIRED, CAUSE_IS_TLS_CERT_EXPIRED,
+	 "the certificate has expired"},
+	{GNUTLS_CERT_NOT_ACTIVATED, CAUSE_IS_TLS_CERT_NOT_YET_VALID,
+	 "the certificate is not valid yet"},
+	{GNUTLS_CERT_INSECURE_ALGORITHM, CAUSE_IS_TLS_CERT_WEAK,
+	 "a key or signature in the chain is too weak"},
+	{~(unsigned)FAULT_NAME, CAUSE_IS_TLS_CERT_UNTRUSTED,
+	 "the certificate is not valid"},
+	{FAULT_NAME, CAUSE_IS_TLS_CERT_NAME,
+	 "the certificate bears another name"},
 };
 
 enum cause decide_cause(unsigned faults, const char **check)
@@ -84,7 +84,7 @@ static bool is_enough(const struct facts *f, enum decide_proof proof)
 
 struct decision decide(const struct facts *f)
 {
-	struct decision d = { .proof = proof_of(f) };
+	struct decision d = {.proof = proof_of(f)};
 	const char *check;
 
 	d.accepted = is_enough(f, d.proof);

@@ -18,11 +18,11 @@
 enum { CHAIN_MAX = 16 };
 
 struct tls_identity {
-	atomic_uint       refs;
-	gnutls_pcert_st   chain[CHAIN_MAX];      /* owned */
-	unsigned          len;
-	gnutls_x509_crt_t leaf;          /* owned; the first of the chain */
-	gnutls_privkey_t  key;           /* owned */
+	atomic_uint refs;
+	gnutls_pcert_st chain[CHAIN_MAX]; /* owned */
+	unsigned len;
+	gnutls_x509_crt_t leaf; /* owned; the first of the chain */
+	gnutls_privkey_t key; /* owned */
 };
 
 static void identity_free(struct tls_identity *i)
@@ -41,7 +41,7 @@ static void identity_free(struct tls_identity *i)
 static enum status load_chain(struct tls_identity *i, const char *path,
 			      struct err *e)
 {
-	gnutls_datum_t pem = { NULL, 0 };
+	gnutls_datum_t pem = {NULL, 0};
 	unsigned len = CHAIN_MAX;
 	enum status st;
 	int rc;
@@ -105,7 +105,7 @@ static enum status import_key(struct tls_identity *i, const char *path,
 static enum status load_key(struct tls_identity *i, const char *path,
 			    struct err *e)
 {
-	gnutls_datum_t pem = { NULL, 0 };
+	gnutls_datum_t pem = {NULL, 0};
 	enum status st;
 
 	st = pem_load(&pem, path, e);

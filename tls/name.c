@@ -24,7 +24,7 @@ static struct span parent_of(struct span s)
 	const char *dot = s.len > 0 ? memchr(s.at, '.', s.len) : NULL;
 
 	if (!dot)
-		return (struct span){ NULL, 0 };
+		return (struct span){NULL, 0};
 	return span_skip(s, (size_t)(dot - s.at) + 1);
 }
 

@@ -26,7 +26,7 @@ static enum status check_pem(const gnutls_datum_t *data, const char *path,
 
 enum status pem_load(gnutls_datum_t *out, const char *path, struct err *e)
 {
-	gnutls_datum_t data = { NULL, 0 };
+	gnutls_datum_t data = {NULL, 0};
 	enum status st;
 	int rc;
 
@@ -48,5 +48,5 @@ void pem_free(gnutls_datum_t *pem)
 	if (pem->data)
 		explicit_bzero(pem->data, pem->size);
 	gnutls_free(pem->data);
-	*pem = (gnutls_datum_t){ NULL, 0 };
+	*pem = (gnutls_datum_t){NULL, 0};
 }

@@ -41,11 +41,11 @@ static bool is_of_socket(int rc)
 
 static struct failure failure_of(const struct session *s, int rc, int os)
 {
-	struct failure f = { .role = s->role,
-			     .rc = rc,
-			     .asked = asked_of(s),
-			     .verdict = s->result.verdict.cause,
-			     .verdict_text = s->result.verdict.text };
+	struct failure f = {.role = s->role,
+			    .rc = rc,
+			    .asked = asked_of(s),
+			    .verdict = s->result.verdict.cause,
+			    .verdict_text = s->result.verdict.text};
 
 	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		f.alert = gnutls_alert_get(s->tls);

@@ -70,11 +70,11 @@ static int on_certificate_wanted(gnutls_session_t tls,
 static int on_certificate_shown(gnutls_session_t tls)
 {
 	struct session *s = gnutls_session_get_ptr(tls);
-	struct verify_task task = { .peer = s->role == FAILURE_SERVER
-						    ? DECIDE_CLIENT
-						    : DECIDE_SERVER,
-				    .host = s->host,
-				    .policy = &s->policy };
+	struct verify_task task = {.peer = s->role == FAILURE_SERVER
+						   ? DECIDE_CLIENT
+						   : DECIDE_SERVER,
+				   .host = s->host,
+				   .policy = &s->policy};
 	const gnutls_datum_t *chain;
 	unsigned n = 0;
 
@@ -207,10 +207,10 @@ enum status tls_server_new(struct transport **out, int fd,
 
 	BUG_ON(conf->nidentities == 0);
 	s->conf = *conf;
-	s->policy = (struct tls_policy){ .trust = conf->trust,
-					 .verify = conf->ask == TLS_ASK_REQUIRE
-							   ? TLS_VERIFY_CA
-							   : TLS_VERIFY_NONE };
+	s->policy = (struct tls_policy){.trust = conf->trust,
+					.verify = conf->ask == TLS_ASK_REQUIRE
+							  ? TLS_VERIFY_CA
+							  : TLS_VERIFY_NONE};
 	st = session_init(s, fd, e);
 	if (st != ST_OK)
 		goto out;

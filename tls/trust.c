@@ -18,9 +18,9 @@
 #define PRIORITY_13 "NORMAL:-VERS-ALL:+VERS-TLS1.3:%SERVER_PRECEDENCE"
 
 struct tls_trust {
-	atomic_uint              refs;
-	gnutls_x509_trust_list_t list;           /* owned */
-	gnutls_priority_t        priority;       /* owned */
+	atomic_uint refs;
+	gnutls_x509_trust_list_t list; /* owned */
+	gnutls_priority_t priority; /* owned */
 };
 
 static void trust_free(struct tls_trust *t)
@@ -52,7 +52,7 @@ static enum status add_system(struct tls_trust *t, struct err *e)
 static enum status add_file(struct tls_trust *t, const char *path,
 			    struct err *e)
 {
-	gnutls_datum_t pem = { NULL, 0 };
+	gnutls_datum_t pem = {NULL, 0};
 	enum status st;
 	int n;
 
@@ -180,7 +180,7 @@ enum status trust_priority(const struct tls_trust *t, gnutls_priority_t *out,
 enum status trust_system(struct tls_trust **out, struct err *e)
 {
 	static _Atomic(struct tls_trust *) shared;
-	static const char *const system_only[] = { "system" };
+	static const char *const system_only[] = {"system"};
 	struct tls_trust *found = atomic_load(&shared);
 	struct tls_trust *made = NULL;
 	enum status st = ST_OK;

@@ -136,7 +136,7 @@ static void say_leaf(struct text *t, gnutls_x509_crt_t leaf)
 void verdict_write(struct tls_verdict *v, const struct chain *c,
 		   const struct verify_task *task, unsigned faults)
 {
-	struct text t = { v->text, 0, sizeof(v->text) };
+	struct text t = {v->text, 0, sizeof(v->text)};
 	struct tls_cert_info info;
 
 	if (v->cause == CAUSE_IS_NONE)

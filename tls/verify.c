@@ -31,8 +31,8 @@ static unsigned leaf_faults(const struct chain *c)
 static unsigned trust_faults(struct chain *c, const struct verify_task *task)
 {
 	static char server_purpose[] = GNUTLS_KP_TLS_WWW_SERVER;
-	gnutls_typed_vdata_st purpose = { GNUTLS_DT_KEY_PURPOSE_OID,
-					  (unsigned char *)server_purpose, 0 };
+	gnutls_typed_vdata_st purpose = {GNUTLS_DT_KEY_PURPOSE_OID,
+					 (unsigned char *)server_purpose, 0};
 	unsigned faults = GNUTLS_CERT_INVALID;
 	int rc;
 
@@ -93,13 +93,13 @@ static unsigned faults_of(struct chain *c, const struct verify_task *task)
 void verify_peer(const struct verify_task *task, const gnutls_datum_t *der,
 		 unsigned n, struct verify_result *out)
 {
-	struct facts facts = { .verify = task->policy->verify,
-			       .peer = task->peer,
-			       .trust = task->policy->trust != NULL };
+	struct facts facts = {.verify = task->policy->verify,
+			      .peer = task->peer,
+			      .trust = task->policy->trust != NULL};
 	struct decision decision;
 	struct chain c;
 
-	*out = (struct verify_result){ .accepted = false };
+	*out = (struct verify_result){.accepted = false};
 	chain_init(&c, der, n, task->policy->trust);
 	if (c.n == 0) {
 		out->verdict.cause = CAUSE_IS_TLS_CERT_UNTRUSTED;

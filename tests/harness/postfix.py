@@ -143,17 +143,22 @@ class Postfix(peer.Peer):
         """After a reload old processes may answer for a moment."""
         if not super().ready():
             return False
-        if self.certificate is None or self.tls_extra:
+        if self.certificate is None:
             return True
+        if self.tls_extra:
+            return self.presented() is None
         with open(self.certificate.pem, encoding='ascii') as f:
-            wanted = ssl.PEM_cert_to_DER_cert(f.read())
+            return self.presented() == ssl.PEM_cert_to_DER_cert(f.read())
+
+    def presented(self):
+        """The certificate seen by a client; None: TLS does not work."""
         with sender.Client(self.host, self.port, 10) as client:
             client.ask('EHLO test.example.com', '250')
             try:
                 client.start_tls()
             except (OSError, sender.Refused):
-                return False
-            return client.socket.getpeercert(True) == wanted
+                return None
+            return client.socket.getpeercert(True)
 
 
 def group():

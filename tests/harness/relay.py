@@ -224,7 +224,7 @@ class Relay:
                    if row['state'] in ('queued', 'active', 'deferred',
                                        'held'))
 
-    def wait_empty(self, timeout_s=20):
+    def wait_empty(self, timeout_s=60):
         """Waits until nothing is left to deliver."""
         try:
             net.wait_for('the queue is empty',
@@ -233,7 +233,7 @@ class Relay:
             raise net.TimedOut(f'{e}: {self.summary()}\n'
                                f'{self.log()[-4000:]}') from None
 
-    def wait_deferred(self, n, cause, timeout_s=20):
+    def wait_deferred(self, n, cause, timeout_s=60):
         """Waits until exactly n recipients are there, all of them deferred
         with this cause, and returns the summary's one row."""
         def there():

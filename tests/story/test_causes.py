@@ -15,7 +15,7 @@ class Causes(story.Story):
     def defer_and_mend(self, cause):
         self.defer(FEW, cause)
         self.peer.present(self.certs.good)
-        self.resubmit(FEW)
+        self.resubmit()
         self.check_books()
         self.tap.assert_nothing_leaked()
         self.end()
@@ -31,7 +31,7 @@ class Causes(story.Story):
         self.addCleanup(setattr, self.peer, 'tls_extra', '')
         self.defer(FEW, cause)
         self.peer.break_tls('')
-        self.resubmit(FEW)
+        self.resubmit()
         self.check_books()
         self.end()
 

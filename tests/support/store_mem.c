@@ -16,8 +16,8 @@ struct entry {
 	struct message *m;
 	char *body;
 	size_t len;
-	bool accepted;                   /* else it is unfinished */
-	bool settled;                    /* the body is gone */
+	bool accepted; /* else it is unfinished */
+	bool settled; /* the body is gone */
 	bool damaged;
 	int64_t settled_ms;
 	struct event *events;
@@ -26,12 +26,12 @@ struct entry {
 
 struct store_mem {
 	struct store store;
-	pthread_mutex_t lock;            /* guards the rest */
-	struct entry **entries;          /* by id */
+	pthread_mutex_t lock; /* guards the rest */
+	struct entry **entries; /* by id */
 	size_t n;
-	struct destination_record *destinations;         /* by name */
+	struct destination_record *destinations; /* by name */
 	size_t ndestinations;
-	struct totals gone;              /* but for `live` */
+	struct totals gone; /* but for `live` */
 	uint64_t last_id;
 	unsigned fail_commits;
 	bool full;
@@ -252,8 +252,8 @@ static void tell(struct store_op *op, const struct recipient *old,
 
 	if (was && (!is || moved))
 		news_add(op, r, false, old->lane);
-	if (is && (!was || moved || old->wait != r->wait ||
-		   old->due_ms != r->due_ms))
+	if (is &&
+	    (!was || moved || old->wait != r->wait || old->due_ms != r->due_ms))
 		news_add(op, r, true, r->lane);
 }
 
@@ -380,15 +380,14 @@ static struct entry *oldest(const struct store_mem *s, int class)
 
 static void trim(struct store_mem *s, struct store_op *op)
 {
-	const int64_t before_ms[] = { 0, op->expired_before_ms,
-				      op->delivered_before_ms,
-				      op->trace_before_ms };
+	const int64_t before_ms[] = {0, op->expired_before_ms,
+				     op->delivered_before_ms,
+				     op->trace_before_ms};
 
-	for (int class = 1; class <= 3; class++) {
+	for (int class = 1; class <= 3; class ++) {
 		struct entry *x;
 
-		while (op->done < op->limit &&
-		       (x = oldest(s, class)) != NULL &&
+		while (op->done < op->limit && (x = oldest(s, class)) != NULL &&
 		       kept_since_ms(x) < before_ms[class]) {
 			if (class == 3)
 				entry_remove(s, x);
@@ -508,7 +507,7 @@ static enum status mem_read_body(struct store *store, uint64_t id, uint64_t at,
 	else if (x->damaged)
 		st = err_perm(e, 3, 0, "the message is damaged");
 	else if (at < x->len) {
-		struct span bytes = { x->body + at, x->len - (size_t)at };
+		struct span bytes = {x->body + at, x->len - (size_t)at};
 
 		if (bytes.len > out->max - out->len)
 			bytes.len = out->max - out->len;
@@ -547,8 +546,8 @@ static size_t collect(const struct store_mem *s, wanted *is, const void *arg,
 			if (!x->accepted || x->settled || !is(r, arg))
 				continue;
 			all = xrealloc(all, n + 1, sizeof(*all));
-			all[n++] = (struct due){ x->m->id, r->number,
-						 by_time ? r->due_ms : 0 };
+			all[n++] = (struct due){x->m->id, r->number,
+						by_time ? r->due_ms : 0};
 		}
 	}
 	if (n > 0)
@@ -581,11 +580,10 @@ static bool waits(const struct recipient *r, const void *arg)
 
 static enum status mem_due(struct store *store, const char *lane,
 			   enum rcpt_wait wait, int64_t before_ms,
-			   const struct due *after, struct due *out,
-			   size_t max, size_t *n, struct err *e)
+			   const struct due *after, struct due *out, size_t max,
+			   size_t *n, struct err *e)
 {
-	struct recipient like = { .wait = wait,
-				  .lane = (char *)(uintptr_t)lane };
+	struct recipient like = {.wait = wait, .lane = (char *)(uintptr_t)lane};
 	struct store_mem *s = lock(store);
 	struct due *all;
 	size_t nall = collect(s, waits, &like, true, &all);
@@ -684,17 +682,16 @@ static enum status mem_members(struct store *store, enum rcpt_state state,
 			       const struct due *after, struct due *out,
 			       size_t max, size_t *n, struct err *e)
 {
-	struct recipient like = { .state = state,
-				  .cause = cause,
-				  .destination =
-					  (char *)(uintptr_t)destination };
+	struct recipient like = {.state = state,
+				 .cause = cause,
+				 .destination = (char *)(uintptr_t)destination};
 	struct store_mem *s = lock(store);
-	struct due *all, from = { 0, 0, 0 };
+	struct due *all, from = {0, 0, 0};
 	size_t nall = collect(s, belongs, &like, false, &all);
 
 	(void)e;
 	if (after != NULL)
-		from = (struct due){ after->id, after->number, 0 };
+		from = (struct due){after->id, after->number, 0};
 	*n = give(all, nall, INT64_MAX, after == NULL ? NULL : &from, out, max);
 	unlock(s);
 	free(all);
@@ -743,9 +740,9 @@ static enum status mem_groups(struct store *store, struct group **out,
 		if (!x->accepted || x->settled)
 			continue;
 		for (size_t k = 0; k < x->m->nrecipients; k++) {
-			struct group *g = group_of(&groups, n,
-						   &x->m->recipients[k],
-						   x->m->received_ms);
+			struct group *g =
+				group_of(&groups, n, &x->m->recipients[k],
+					 x->m->received_ms);
 
 			g->recipients++;
 			if (is_first_of_kind(x->m, k)) {
@@ -839,9 +836,9 @@ static void mem_space(struct store *store, struct store_space *out)
 {
 	struct store_mem *s = lock(store);
 
-	*out = (struct store_space){ .max_bytes = UINT64_MAX,
-				     .free_disk_bytes = UINT64_MAX,
-				     .full = s->full };
+	*out = (struct store_space){.max_bytes = UINT64_MAX,
+				    .free_disk_bytes = UINT64_MAX,
+				    .full = s->full};
 	for (size_t i = 0; i < s->n; i++)
 		if (s->entries[i]->body != NULL)
 			out->used_bytes += s->entries[i]->len;

@@ -21,7 +21,7 @@ static char *dir;
 
 static inline void open_store(int which)
 {
-	struct store_conf conf = { .max_bytes = 64 * 1024 * 1024 };
+	struct store_conf conf = {.max_bytes = 64 * 1024 * 1024};
 	struct err e;
 
 	clock_set_test(1000, WALL_MS);
@@ -41,7 +41,8 @@ struct recount {
 	size_t n;
 };
 
-static inline struct group *find_group(struct recount *rc, const struct recipient *r)
+static inline struct group *find_group(struct recount *rc,
+				       const struct recipient *r)
 {
 	for (size_t i = 0; i < rc->n; i++) {
 		struct group *g = &rc->groups[i];
@@ -51,15 +52,15 @@ static inline struct group *find_group(struct recount *rc, const struct recipien
 			return g;
 	}
 	ck_assert_uint_lt(rc->n, ARRAY_LEN(rc->groups));
-	rc->groups[rc->n] = (struct group){ .state = r->state,
-					    .cause = r->cause };
+	rc->groups[rc->n] =
+		(struct group){.state = r->state, .cause = r->cause};
 	rc->groups[rc->n].destination = xstrdup(r->destination);
 	return &rc->groups[rc->n++];
 }
 
 static inline bool recount_one(void *arg, const struct message *m)
 {
-	struct group *counted[64] = { NULL };
+	struct group *counted[64] = {NULL};
 	struct recount *rc = arg;
 
 	for (size_t i = 0; i < m->nrecipients; i++) {
@@ -108,17 +109,16 @@ static inline void check_groups(void)
 	size_t n;
 
 	while (more)
-		ck_assert_int_eq(s->ops->scan(s, &cursor, 7, &more, recount_one,
-					      rc, &e),
-				 ST_OK);
+		ck_assert_int_eq(
+			s->ops->scan(s, &cursor, 7, &more, recount_one, rc, &e),
+			ST_OK);
 	ck_assert_int_eq(s->ops->groups(s, &groups, &n, &e), ST_OK);
 	ck_assert_uint_eq(n, rc->n);
 	for (size_t i = 0; i < n; i++) {
-		const struct recipient like = {
-			.state = groups[i].state,
-			.cause = groups[i].cause,
-			.destination = groups[i].destination
-		};
+		const struct recipient like = {.state = groups[i].state,
+					       .cause = groups[i].cause,
+					       .destination =
+						       groups[i].destination};
 		struct group *g = find_group(rc, &like);
 
 		ck_assert_uint_eq(g->messages, groups[i].messages);
@@ -145,15 +145,15 @@ static inline void close_store(void)
 	clock_set_test(-1, -1);
 }
 
-#define CONTRACT_TEST(name)                                                    \
-	static void name(void);                                                \
-	START_TEST(contract_##name)                                            \
-	{                                                                      \
-		open_store(_i);                                                \
-		name();                                                        \
-		close_store();                                                 \
-	}                                                                      \
-	END_TEST                                                               \
+#define CONTRACT_TEST(name)         \
+	static void name(void);     \
+	START_TEST(contract_##name) \
+	{                           \
+		open_store(_i);     \
+		name();             \
+		close_store();      \
+	}                           \
+	END_TEST                    \
 	static void name(void)
 
 static inline enum rcpt_state state_of(uint64_t id, uint32_t number)

@@ -18,8 +18,8 @@
 static inline char *make_dir(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	char *path = xasprintf("%s/relayd-test-XXXXXX",
-			       tmp == NULL ? "/tmp" : tmp);
+	char *path =
+		xasprintf("%s/relayd-test-XXXXXX", tmp == NULL ? "/tmp" : tmp);
 
 	ck_assert_ptr_nonnull(mkdtemp(path));
 	return path;
@@ -27,8 +27,8 @@ static inline char *make_dir(void)
 
 static inline void remove_dir(char *path)
 {
-	static const char *const files[] = { "queue.mdb", "queue.mdb-lock",
-					     "lock" };
+	static const char *const files[] = {"queue.mdb", "queue.mdb-lock",
+					    "lock"};
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char *file = xasprintf("%s/%s", path, files[i]);
@@ -58,8 +58,8 @@ static inline struct message *make_message(uint64_t id, size_t n,
 	m->checksum = digest_of(body);
 	set_string(&m->sender, "sender@example.org");
 	free(m->message_id);
-	m->message_id = xasprintf("id-%llu@example.org",
-				  (unsigned long long)id);
+	m->message_id =
+		xasprintf("id-%llu@example.org", (unsigned long long)id);
 	for (size_t i = 0; i < n; i++) {
 		char *address = xasprintf("rcpt%zu@example.org", i);
 
@@ -78,10 +78,8 @@ static inline enum status apply(struct store *s, struct store_op *op)
 static inline enum status put_body(struct store *s, uint64_t id, uint64_t at,
 				   struct span body)
 {
-	struct store_op op = { .verb = STORE_BODY,
-			       .id = id,
-			       .at = at,
-			       .body = body };
+	struct store_op op = {
+		.verb = STORE_BODY, .id = id, .at = at, .body = body};
 
 	return apply(s, &op);
 }
@@ -90,11 +88,11 @@ static inline enum status put_body(struct store *s, uint64_t id, uint64_t at,
 static inline enum status put_message(struct store *s, struct message *m,
 				      struct span last)
 {
-	struct store_op op = { .verb = STORE_ENQUEUE,
-			       .id = m->id,
-			       .at = m->bytes - last.len,
-			       .body = last,
-			       .message = m };
+	struct store_op op = {.verb = STORE_ENQUEUE,
+			      .id = m->id,
+			      .at = m->bytes - last.len,
+			      .body = last,
+			      .message = m};
 	enum status st = apply(s, &op);
 
 	store_op_release(&op);
@@ -113,11 +111,11 @@ static inline void enqueue(struct store *s, uint64_t id, size_t n,
 /* How many recipients were changed. */
 static inline size_t change(struct store *s, uint64_t id, struct change c)
 {
-	struct store_op op = { .verb = STORE_CHANGE,
-			       .id = id,
-			       .changes = &c,
-			       .nchanges = 1,
-			       .drop_delivered = true };
+	struct store_op op = {.verb = STORE_CHANGE,
+			      .id = id,
+			      .changes = &c,
+			      .nchanges = 1,
+			      .drop_delivered = true};
 	size_t done;
 
 	ck_assert_msg(apply(s, &op) == ST_OK, "%s", op.err.text);
@@ -127,17 +125,17 @@ static inline size_t change(struct store *s, uint64_t id, struct change c)
 }
 
 /* Expired, delivered, trace. */
-#define BEFORE(e, d, t) ((const int64_t[3]){ (e), (d), (t) })
+#define BEFORE(e, d, t) ((const int64_t[3]){(e), (d), (t)})
 
 /* How many messages were trimmed. */
 static inline size_t trim(struct store *s, const int64_t before_ms[3],
 			  unsigned limit)
 {
-	struct store_op op = { .verb = STORE_TRIM,
-			       .expired_before_ms = before_ms[0],
-			       .delivered_before_ms = before_ms[1],
-			       .trace_before_ms = before_ms[2],
-			       .limit = limit };
+	struct store_op op = {.verb = STORE_TRIM,
+			      .expired_before_ms = before_ms[0],
+			      .delivered_before_ms = before_ms[1],
+			      .trace_before_ms = before_ms[2],
+			      .limit = limit};
 
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	return op.done;
@@ -190,7 +188,7 @@ static inline struct span read_body(struct store *s, uint64_t id, size_t step)
 		len += got.len;
 	}
 	buf_release(&piece);
-	return (struct span){ all, len };
+	return (struct span){all, len};
 }
 
 /* How many wait in a lane. */

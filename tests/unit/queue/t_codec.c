@@ -122,7 +122,7 @@ END_TEST
 
 START_TEST(recipient_there_and_back)
 {
-	const struct recipient_names names = { 5, UINT32_MAX };
+	const struct recipient_names names = {5, UINT32_MAX};
 	struct message *m = make_message();
 	struct buf row;
 
@@ -203,15 +203,15 @@ END_TEST
 
 START_TEST(small_rows_there_and_back)
 {
-	struct ledger l = { .last_id = UINT64_MAX, .last_name = 3 }, l2;
-	struct group_count c = { 1, UINT64_MAX, 3 }, c2;
+	struct ledger l = {.last_id = UINT64_MAX, .last_name = 3}, l2;
+	struct group_count c = {1, UINT64_MAX, 3}, c2;
 	char reply[] = "421 busy", reason[] = "because";
-	struct destination_record d = { .suspended = true,
-					.cause = CAUSE_IS_SUSPENDED,
-					.since_ms = 1,
-					.until_ms = -2,
-					.reply = reply,
-					.reason = reason },
+	struct destination_record d = {.suspended = true,
+				       .cause = CAUSE_IS_SUSPENDED,
+				       .since_ms = 1,
+				       .until_ms = -2,
+				       .reply = reply,
+				       .reason = reason},
 				  d2;
 	struct span text;
 	uint64_t users;
@@ -317,8 +317,8 @@ static unsigned decode_all(struct span row)
 
 static size_t make_rows(struct buf rows[5])
 {
-	const struct recipient_names names = { 1, 2 };
-	const struct ledger l = { .last_id = 77 };
+	const struct recipient_names names = {1, 2};
+	const struct ledger l = {.last_id = 77};
 	struct message *m = make_message();
 	struct event ev = make_event();
 
@@ -346,8 +346,8 @@ START_TEST(no_turned_bit_is_taken)
 		memcpy(mem, s.at, s.len);
 		for (size_t bit = 0; bit < 8 * s.len; bit++) {
 			mem[bit / 8] ^= (char)(1 << bit % 8);
-			ck_assert_uint_eq(
-				decode_all((struct span){ mem, s.len }), 0);
+			ck_assert_uint_eq(decode_all((struct span){mem, s.len}),
+					  0);
 			mem[bit / 8] ^= (char)(1 << bit % 8);
 		}
 		free(mem);
@@ -370,7 +370,7 @@ START_TEST(no_cut_row_is_taken)
 
 			memcpy(mem, s.at, len);
 			mem = xrealloc(mem, len > 0 ? len : 1, 1);
-			ck_assert_uint_eq(decode_all((struct span){ mem, len }),
+			ck_assert_uint_eq(decode_all((struct span){mem, len}),
 					  0);
 			free(mem);
 		}
@@ -381,7 +381,7 @@ END_TEST
 
 static void reseal(char *mem, size_t len)
 {
-	uint64_t sum = digest_of((struct span){ mem, len - 4 });
+	uint64_t sum = digest_of((struct span){mem, len - 4});
 
 	for (unsigned i = 0; i < 4; i++)
 		mem[len - 4 + i] = (char)(sum >> (8 * (3 - i)));
@@ -406,7 +406,7 @@ START_TEST(mutated_rows_do_no_harm)
 				mem[1 + (size_t)random() % (len - 4)] =
 					(char)random();
 			reseal(mem, len);
-			taken += decode_all((struct span){ mem, len });
+			taken += decode_all((struct span){mem, len});
 			free(mem);
 		}
 		buf_release(&rows[i]);
@@ -415,10 +415,30 @@ START_TEST(mutated_rows_do_no_harm)
 }
 END_TEST
 
+START_TEST(a_nul_in_a_string_is_refused)
+{
+	struct message *m = make_message();
+	struct buf row;
+	char *at;
+
+	buf_init(&row, CODEC_ROW_MAX);
+	ck_assert(message_encode(&row, m));
+	message_free(m);
+	at = memmem(row.mem + row.head, row.len, "sender@", 7);
+	ck_assert_ptr_nonnull(at);
+	reseal(row.mem + row.head, row.len);
+	ck_assert_uint_gt(decode_all(buf_span(&row)), 0);
+	at[2] = '\0';
+	reseal(row.mem + row.head, row.len);
+	ck_assert(!message_decode(buf_span(&row), 1, &m));
+	buf_release(&row);
+}
+END_TEST
+
 START_TEST(bad_numbers_are_refused)
 {
 	struct message *m = make_message();
-	const struct recipient_names names = { 1, 2 };
+	const struct recipient_names names = {1, 2};
 	struct buf row;
 
 	buf_init(&row, CODEC_ROW_MAX);
@@ -453,6 +473,7 @@ int main(void)
 	tcase_add_test(t, no_turned_bit_is_taken);
 	tcase_add_test(t, no_cut_row_is_taken);
 	tcase_add_test(t, mutated_rows_do_no_harm);
+	tcase_add_test(t, a_nul_in_a_string_is_refused);
 	tcase_add_test(t, bad_numbers_are_refused);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

@@ -49,17 +49,17 @@ static const struct {
 	enum change_kind kind;
 	const char *by_number, *by_all;
 } law[] = {
-	{ CHANGE_DELIVERED, "QFH", "QFH" },
-	{ CHANGE_DEFERRED, "QFH", "QFH" },
-	{ CHANGE_FAILED, "QFH", "QFH" },
-	{ CHANGE_EXPIRED, "QFH", "QFH" },
-	{ CHANGE_HOLD, "QF", "QF" },
-	{ CHANGE_RELEASE, "H", "H" },
-	{ CHANGE_RESUBMIT, "QFHDEL", "QFHEL" },
-	{ CHANGE_REMOVE, "QFHDEL", "QFHEL" },
-	{ CHANGE_MOVE, "QFH", "QFH" },
-	{ CHANGE_EXTEND, "QFH", "QFH" },
-	{ CHANGE_TOLD, "QFHDEL", "QFHDEL" },
+	{CHANGE_DELIVERED, "QFH", "QFH"},
+	{CHANGE_DEFERRED, "QFH", "QFH"},
+	{CHANGE_FAILED, "QFH", "QFH"},
+	{CHANGE_EXPIRED, "QFH", "QFH"},
+	{CHANGE_HOLD, "QF", "QF"},
+	{CHANGE_RELEASE, "H", "H"},
+	{CHANGE_RESUBMIT, "QFHDEL", "QFHEL"},
+	{CHANGE_REMOVE, "QFHDEL", "QFHEL"},
+	{CHANGE_MOVE, "QFH", "QFH"},
+	{CHANGE_EXTEND, "QFH", "QFH"},
+	{CHANGE_TOLD, "QFHDEL", "QFHDEL"},
 };
 
 START_TEST(every_change_in_every_state)
@@ -69,8 +69,8 @@ START_TEST(every_change_in_every_state)
 	ck_assert_uint_eq(ARRAY_LEN(law), CHANGE_KINDS);
 	for (unsigned k = 0; k < CHANGE_KINDS; k++) {
 		for (unsigned s = 0; s < RCPT_STATES; s++) {
-			struct change c = { .kind = law[k].kind,
-					    .lane = "elsewhere" };
+			struct change c = {.kind = law[k].kind,
+					   .lane = "elsewhere"};
 			struct recipient r = make((enum rcpt_state)s);
 
 			ck_assert_int_eq(recipient_change(&r, &c, NOW),
@@ -91,12 +91,12 @@ END_TEST
 START_TEST(what_does_not_apply_changes_nothing)
 {
 	struct recipient r = make(RCPT_FAILED);
-	const struct change c = { .kind = CHANGE_DELIVERED,
-				  .attempted = true,
-				  .uncertain = true,
-				  .told = true,
-				  .lane = "x",
-				  .reply = "250 ok" };
+	const struct change c = {.kind = CHANGE_DELIVERED,
+				 .attempted = true,
+				 .uncertain = true,
+				 .told = true,
+				 .lane = "x",
+				 .reply = "250 ok"};
 
 	ck_assert(!recipient_change(&r, &c, NOW));
 	ck_assert_int_eq(r.state, RCPT_FAILED);
@@ -111,14 +111,14 @@ END_TEST
 START_TEST(deferral)
 {
 	struct recipient r = make(RCPT_QUEUED);
-	struct change c = { .kind = CHANGE_DEFERRED,
-			    .cause = CAUSE_IS_TLS_CERT_EXPIRED,
-			    .wait = WAIT_DESTINATION,
-			    .due_ms = NOW + 60000,
-			    .attempted = true,
-			    .stop_clock = true,
-			    .destination = "cloud/mx:25",
-			    .reply = "451 later" };
+	struct change c = {.kind = CHANGE_DEFERRED,
+			   .cause = CAUSE_IS_TLS_CERT_EXPIRED,
+			   .wait = WAIT_DESTINATION,
+			   .due_ms = NOW + 60000,
+			   .attempted = true,
+			   .stop_clock = true,
+			   .destination = "cloud/mx:25",
+			   .reply = "451 later"};
 
 	ck_assert(recipient_change(&r, &c, NOW));
 	ck_assert_int_eq(r.state, RCPT_DEFERRED);
@@ -145,12 +145,12 @@ END_TEST
 START_TEST(deferral_leaves_a_held_one_held)
 {
 	struct recipient r = make(RCPT_QUEUED);
-	const struct change hold = { .kind = CHANGE_HOLD };
-	const struct change defer = { .kind = CHANGE_DEFERRED,
-				      .cause = CAUSE_IS_CONNECT_TIMEOUT,
-				      .due_ms = 5,
-				      .attempted = true,
-				      .uncertain = true };
+	const struct change hold = {.kind = CHANGE_HOLD};
+	const struct change defer = {.kind = CHANGE_DEFERRED,
+				     .cause = CAUSE_IS_CONNECT_TIMEOUT,
+				     .due_ms = 5,
+				     .attempted = true,
+				     .uncertain = true};
 
 	ck_assert(recipient_change(&r, &hold, NOW));
 	ck_assert_int_eq(r.cause, CAUSE_IS_HELD);
@@ -169,8 +169,8 @@ END_TEST
 START_TEST(release_queues_at_once)
 {
 	struct recipient r = make(RCPT_DEFERRED);
-	const struct change hold = { .kind = CHANGE_HOLD };
-	const struct change release = { .kind = CHANGE_RELEASE };
+	const struct change hold = {.kind = CHANGE_HOLD};
+	const struct change release = {.kind = CHANGE_RELEASE};
 
 	ck_assert(recipient_change(&r, &hold, NOW));
 	ck_assert(recipient_change(&r, &release, NOW + 50));
@@ -187,9 +187,9 @@ END_TEST
 START_TEST(resubmit_of_a_deferred_one)
 {
 	struct recipient r = make(RCPT_DEFERRED);
-	const struct change c = { .kind = CHANGE_RESUBMIT,
-				  .number = ALL_RECIPIENTS,
-				  .lane = "other" };
+	const struct change c = {.kind = CHANGE_RESUBMIT,
+				 .number = ALL_RECIPIENTS,
+				 .lane = "other"};
 
 	r.wait = WAIT_DESTINATION;
 	r.warned = r.uncertain = true;
@@ -208,7 +208,7 @@ END_TEST
 START_TEST(resubmit_of_an_expired_one_gives_a_fresh_lifetime)
 {
 	struct recipient r = make(RCPT_EXPIRED);
-	const struct change c = { .kind = CHANGE_RESUBMIT };
+	const struct change c = {.kind = CHANGE_RESUBMIT};
 
 	r.told = r.warned = true;
 	r.held_clock_ms = 77;
@@ -224,7 +224,7 @@ END_TEST
 START_TEST(no_resubmit_without_an_address)
 {
 	struct recipient r;
-	const struct change c = { .kind = CHANGE_RESUBMIT };
+	const struct change c = {.kind = CHANGE_RESUBMIT};
 
 	recipient_init(&r);
 	r.state = RCPT_FAILED;
@@ -236,7 +236,7 @@ END_TEST
 START_TEST(expiry_keeps_the_cause_unless_told)
 {
 	struct recipient r = make(RCPT_DEFERRED);
-	struct change c = { .kind = CHANGE_EXPIRED, .told = true };
+	struct change c = {.kind = CHANGE_EXPIRED, .told = true};
 
 	r.cause = CAUSE_IS_TLS_PIN;
 	ck_assert(recipient_change(&r, &c, NOW));
@@ -250,7 +250,7 @@ END_TEST
 START_TEST(move_needs_another_lane)
 {
 	struct recipient r = make(RCPT_DEFERRED);
-	struct change c = { .kind = CHANGE_MOVE, .lane = "cloud" };
+	struct change c = {.kind = CHANGE_MOVE, .lane = "cloud"};
 
 	r.wait = WAIT_DESTINATION;
 	ck_assert(!recipient_change(&r, &c, NOW));
@@ -270,9 +270,9 @@ START_TEST(a_reply_is_cut)
 {
 	struct recipient r = make(RCPT_QUEUED);
 	char reply[2 * REPLY_KEPT_MAX + 1];
-	const struct change c = { .kind = CHANGE_FAILED,
-				  .cause = CAUSE_IS_PEER_REJECTED,
-				  .reply = reply };
+	const struct change c = {.kind = CHANGE_FAILED,
+				 .cause = CAUSE_IS_PEER_REJECTED,
+				 .reply = reply};
 
 	memset(reply, 'x', sizeof(reply) - 1);
 	reply[sizeof(reply) - 1] = '\0';
@@ -285,7 +285,7 @@ END_TEST
 START_TEST(lifetime)
 {
 	struct recipient r = make(RCPT_DEFERRED);
-	const struct change extend = { .kind = CHANGE_EXTEND, .by_ms = 40 };
+	const struct change extend = {.kind = CHANGE_EXTEND, .by_ms = 40};
 	const int64_t hold_ms = 1000;
 
 	r.fresh_ms = 100;

@@ -13,11 +13,11 @@
 
 enum { OPS = 2400, CHECK_EVERY = 60, IDS = 40, BATCH_MAX = 8 };
 
-static const char *const lanes[] = { "cloud", "mx/a.example", "mx/b.example",
-				     "onprem" };
-static const char *const destinations[] = { "", "cloud/h:25", "mx/x:25" };
-static const enum cause causes[] = { CAUSE_IS_TLS_PIN, CAUSE_IS_LOOP,
-				     CAUSE_IS_EXPIRED };
+static const char *const lanes[] = {"cloud", "mx/a.example", "mx/b.example",
+				    "onprem"};
+static const char *const destinations[] = {"", "cloud/h:25", "mx/x:25"};
+static const enum cause causes[] = {CAUSE_IS_TLS_PIN, CAUSE_IS_LOOP,
+				    CAUSE_IS_EXPIRED};
 
 static struct store *mem, *lmdb;
 static int64_t now_ms;
@@ -91,7 +91,7 @@ static void random_body(struct case_op *c, uint64_t *lengths)
 
 	for (size_t i = 0; i < len; i++)
 		c->body[i] = (char)(random() & 0xff);
-	c->op.body = (struct span){ c->body, len };
+	c->op.body = (struct span){c->body, len};
 	c->op.at = body_so_far(c->op.id, lengths);
 }
 
@@ -117,10 +117,10 @@ static void random_message(struct case_op *c)
 static void random_op(struct case_op *c, uint64_t *lengths)
 {
 	static const enum store_verb verbs[] = {
-		STORE_BODY,   STORE_BODY,   STORE_DROP,   STORE_ENQUEUE,
+		STORE_BODY,    STORE_BODY,    STORE_DROP,   STORE_ENQUEUE,
 		STORE_ENQUEUE, STORE_ENQUEUE, STORE_CHANGE, STORE_CHANGE,
-		STORE_CHANGE, STORE_CHANGE, STORE_CHANGE, STORE_CHANGE,
-		STORE_CHANGE, STORE_CHANGE, STORE_CHANGE, STORE_TRIM,
+		STORE_CHANGE,  STORE_CHANGE,  STORE_CHANGE, STORE_CHANGE,
+		STORE_CHANGE,  STORE_CHANGE,  STORE_CHANGE, STORE_TRIM,
 	};
 
 	memset(c, 0, sizeof(*c));
@@ -200,7 +200,8 @@ static void say(struct buf *out, const struct message *m)
 		const struct recipient *r = &m->recipients[i];
 
 		ck_assert(buf_printf(
-			out, " %u %s %d %s %u %d%d%d %lld %lld %lld %lld %s>%s:%s\n",
+			out,
+			" %u %s %d %s %u %d%d%d %lld %lld %lld %lld %s>%s:%s\n",
 			r->number, rcpt_state_word(r->state), (int)r->wait,
 			cause_word(r->cause), r->attempts, r->uncertain,
 			r->told, r->warned, (long long)r->due_ms,
@@ -273,13 +274,12 @@ static void say_groups(struct store *s, struct buf *out)
 	for (size_t i = 0; i < n; i++) {
 		const struct group *g = &groups[i];
 
-		ck_assert(buf_printf(out, "group %d %d %s %llu %llu %llu %lld\n",
-				     (int)g->state, (int)g->cause,
-				     g->destination,
-				     (unsigned long long)g->messages,
-				     (unsigned long long)g->recipients,
-				     (unsigned long long)g->bytes,
-				     (long long)g->oldest_ms));
+		ck_assert(buf_printf(
+			out, "group %d %d %s %llu %llu %llu %lld\n",
+			(int)g->state, (int)g->cause, g->destination,
+			(unsigned long long)g->messages,
+			(unsigned long long)g->recipients,
+			(unsigned long long)g->bytes, (long long)g->oldest_ms));
 		ck_assert_int_eq(s->ops->members(s, g->state, g->cause,
 						 g->destination, NULL, members,
 						 ARRAY_LEN(members), &k, &e),
@@ -350,12 +350,11 @@ static char *say_all(struct store *s)
 		ck_assert_int_eq(s->ops->scan(s, &cursor, 3, &more, say_message,
 					      &out, &e),
 				 ST_OK);
-	ck_assert(buf_printf(&out, "totals %llu %llu %llu %llu %llu\n",
-			     (unsigned long long)t.accepted,
-			     (unsigned long long)t.delivered,
-			     (unsigned long long)t.expired,
-			     (unsigned long long)t.failed,
-			     (unsigned long long)t.removed));
+	ck_assert(buf_printf(
+		&out, "totals %llu %llu %llu %llu %llu\n",
+		(unsigned long long)t.accepted, (unsigned long long)t.delivered,
+		(unsigned long long)t.expired, (unsigned long long)t.failed,
+		(unsigned long long)t.removed));
 	for (unsigned i = 0; i < RCPT_STATES; i++)
 		ck_assert(buf_printf(&out, " %llu",
 				     (unsigned long long)t.live[i]));
@@ -422,8 +421,8 @@ static void run_batch(uint64_t *lengths)
 
 static void open_lmdb(char *dir)
 {
-	const struct store_conf conf = { .path = dir,
-					 .max_bytes = 64 * 1024 * 1024 };
+	const struct store_conf conf = {.path = dir,
+					.max_bytes = 64 * 1024 * 1024};
 	struct err e;
 
 	ck_assert_msg(store_lmdb_open(&lmdb, &conf, &e) == ST_OK, "%s", e.text);
@@ -433,7 +432,7 @@ static void open_lmdb(char *dir)
 static void sweep_mem(uint64_t *lengths)
 {
 	for (uint64_t id = 1; id <= IDS; id++) {
-		struct store_op drop = { .verb = STORE_DROP, .id = id };
+		struct store_op drop = {.verb = STORE_DROP, .id = id};
 
 		(void)apply(mem, &drop);
 		note_length(&drop, lengths);
@@ -442,7 +441,7 @@ static void sweep_mem(uint64_t *lengths)
 
 START_TEST(both_say_the_same)
 {
-	uint64_t lengths[IDS + 1] = { 0 };
+	uint64_t lengths[IDS + 1] = {0};
 	char *dir = make_dir();
 
 	srandom((unsigned)_i + 1);

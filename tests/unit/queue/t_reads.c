@@ -21,14 +21,14 @@ static void check_news(struct store_op *op, size_t at, bool due,
 CONTRACT_TEST(news_of_the_schedule)
 {
 	struct message *m = make_message(1, 2, SPAN("abc"));
-	struct change c = { .kind = CHANGE_DEFERRED,
-			    .number = 1,
-			    .cause = CAUSE_IS_LOOP,
-			    .due_ms = 99 };
-	struct store_op op = { .verb = STORE_ENQUEUE,
-			       .id = 1,
-			       .message = m,
-			       .body = SPAN("abc") };
+	struct change c = {.kind = CHANGE_DEFERRED,
+			   .number = 1,
+			   .cause = CAUSE_IS_LOOP,
+			   .due_ms = 99};
+	struct store_op op = {.verb = STORE_ENQUEUE,
+			      .id = 1,
+			      .message = m,
+			      .body = SPAN("abc")};
 
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	ck_assert_uint_eq(op.nnews, 2);
@@ -44,15 +44,13 @@ CONTRACT_TEST(news_of_the_schedule)
 	/* The same once more: nothing is new. */
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	ck_assert_uint_eq(op.nnews, 0);
-	c = (struct change){ .kind = CHANGE_MOVE,
-			     .number = 1,
-			     .lane = "new",
-			     .due_ms = 100 };
+	c = (struct change){
+		.kind = CHANGE_MOVE, .number = 1, .lane = "new", .due_ms = 100};
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	ck_assert_uint_eq(op.nnews, 2);
 	check_news(&op, 0, false, "cloud", 0);
 	check_news(&op, 1, true, "new", 100);
-	c = (struct change){ .kind = CHANGE_HOLD, .number = 1 };
+	c = (struct change){.kind = CHANGE_HOLD, .number = 1};
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	ck_assert_uint_eq(op.nnews, 1);
 	check_news(&op, 0, false, "new", 0);
@@ -75,12 +73,12 @@ static void defer(uint64_t id, uint32_t number, const char *lane,
 		  int64_t due_ms)
 {
 	change(s, id,
-	       (struct change){ .kind = CHANGE_DEFERRED,
-				.number = number,
-				.cause = CAUSE_IS_PEER_DEFERRED,
-				.due_ms = due_ms,
-				.lane = lane,
-				.destination = "d" });
+	       (struct change){.kind = CHANGE_DEFERRED,
+			       .number = number,
+			       .cause = CAUSE_IS_PEER_DEFERRED,
+			       .due_ms = due_ms,
+			       .lane = lane,
+			       .destination = "d"});
 }
 
 CONTRACT_TEST(due_in_order_and_by_cursor)
@@ -110,18 +108,18 @@ CONTRACT_TEST(due_in_order_and_by_cursor)
 		}
 	} while (n > 0);
 	ck_assert_uint_eq(all, 15);
-	ck_assert_int_eq(s->ops->due(s, "cloud", WAIT_TIME, -5, NULL, due, 3,
-				     &n, &e),
-			 ST_OK);
+	ck_assert_int_eq(
+		s->ops->due(s, "cloud", WAIT_TIME, -5, NULL, due, 3, &n, &e),
+		ST_OK);
 	ck_assert_uint_eq(n, 3);
 	ck_assert_uint_eq(due[0].id, 1);
 	ck_assert_uint_eq(due[1].id, 3);
-	ck_assert_int_eq(s->ops->due(s, "cloud", WAIT_TIME, -6, NULL, due, 3,
-				     &n, &e),
-			 ST_OK);
+	ck_assert_int_eq(
+		s->ops->due(s, "cloud", WAIT_TIME, -6, NULL, due, 3, &n, &e),
+		ST_OK);
 	ck_assert_uint_eq(n, 0);
 	/* A cursor whose recipient is gone still holds the place. */
-	last = (struct due){ .id = 2, .number = 0, .due_ms = -5 };
+	last = (struct due){.id = 2, .number = 0, .due_ms = -5};
 	ck_assert_int_eq(s->ops->due(s, "cloud", WAIT_TIME, INT64_MAX, &last,
 				     due, 1, &n, &e),
 			 ST_OK);
@@ -143,9 +141,9 @@ CONTRACT_TEST(a_message_stands_together)
 		for (uint32_t i = 0; i < 3; i++)
 			defer(id, i, NULL, 50);
 	}
-	ck_assert_int_eq(s->ops->due(s, "cloud", WAIT_TIME, 50, NULL, due, 6,
-				     &n, &e),
-			 ST_OK);
+	ck_assert_int_eq(
+		s->ops->due(s, "cloud", WAIT_TIME, 50, NULL, due, 6, &n, &e),
+		ST_OK);
 	ck_assert_uint_eq(n, 6);
 	for (size_t i = 0; i < 6; i++) {
 		ck_assert_uint_eq(due[i].id, 1 + i / 3);
@@ -178,11 +176,11 @@ CONTRACT_TEST(lanes_that_have_mail)
 	defer(1, 0, "a", 1);
 	defer(1, 1, "b/example.org", 1);
 	ck_assert_uint_eq(count_lanes("b/example.org"), 3);
-	change(s, 1, (struct change){ .kind = CHANGE_HOLD });
+	change(s, 1, (struct change){.kind = CHANGE_HOLD});
 	ck_assert_uint_eq(count_lanes("b/example.org"), 2);
 	change(s, 1,
-	       (struct change){ .kind = CHANGE_DELIVERED,
-				.number = ALL_RECIPIENTS });
+	       (struct change){.kind = CHANGE_DELIVERED,
+			       .number = ALL_RECIPIENTS});
 	ck_assert_uint_eq(count_lanes("cloud"), 0);
 }
 
@@ -201,26 +199,26 @@ static bool see(void *arg, const struct message *m)
 
 CONTRACT_TEST(scan_by_cursor)
 {
-	struct seen seen = { .n = 0 };
+	struct seen seen = {.n = 0};
 	uint64_t cursor = 0;
 	bool more = true;
 	struct err e;
 
 	for (uint64_t id = 10; id > 0; id--)
 		enqueue(s, id * 3, 1, "x");
-	change(s, 9, (struct change){ .kind = CHANGE_DELIVERED });
+	change(s, 9, (struct change){.kind = CHANGE_DELIVERED});
 	for (unsigned round = 0; more; round++) {
 		ck_assert_uint_lt(round, 5);
-		ck_assert_int_eq(s->ops->scan(s, &cursor, 4, &more, see, &seen,
-					      &e),
-				 ST_OK);
+		ck_assert_int_eq(
+			s->ops->scan(s, &cursor, 4, &more, see, &seen, &e),
+			ST_OK);
 		ck_assert_uint_eq(cursor, seen.ids[seen.n - 1]);
 	}
 	ck_assert_uint_eq(seen.n, 9);
 	for (size_t i = 1; i < seen.n; i++)
 		ck_assert_uint_gt(seen.ids[i], seen.ids[i - 1]);
 	ck_assert_uint_eq(seen.ids[2], 12);
-	seen = (struct seen){ .stop_at = 2 };
+	seen = (struct seen){.stop_at = 2};
 	cursor = 12;
 	ck_assert_int_eq(s->ops->scan(s, &cursor, 9, &more, see, &seen, &e),
 			 ST_OK);
@@ -245,8 +243,8 @@ CONTRACT_TEST(members_by_cursor)
 		defer(id, 1, NULL, 100 - (int64_t)id);
 	}
 	ck_assert_int_eq(s->ops->members(s, RCPT_DEFERRED,
-					 CAUSE_IS_PEER_DEFERRED, "d", NULL,
-					 out, 4, &n, &e),
+					 CAUSE_IS_PEER_DEFERRED, "d", NULL, out,
+					 4, &n, &e),
 			 ST_OK);
 	ck_assert_uint_eq(n, 4);
 	for (size_t i = 0; i < n; i++) {
@@ -326,7 +324,7 @@ CONTRACT_TEST(find_by_message_id)
 	ck_assert_uint_eq(find_ids("id-7@example.org", &first), 2);
 	ck_assert_uint_eq(find_ids("ID-7@example.org", &first), 0);
 	ck_assert_uint_eq(find_ids("", &first), 0);
-	change(s, 7, (struct change){ .kind = CHANGE_DELIVERED });
+	change(s, 7, (struct change){.kind = CHANGE_DELIVERED});
 	ck_assert_uint_eq(find_ids("id-7@example.org", &first), 2);
 	message_free(m);
 }
@@ -370,21 +368,30 @@ static enum status history(uint64_t id, struct message **m,
 
 CONTRACT_TEST(history_after_settling)
 {
-	struct event ev[] = { make_event(EVENT_RECEIVED, ALL_RECIPIENTS),
-			      make_event(EVENT_DEFERRED, 0),
-			      make_event(EVENT_DELIVERED, 0) };
+	struct event ev[] = {make_event(EVENT_RECEIVED, ALL_RECIPIENTS),
+			     make_event(EVENT_DEFERRED, 0),
+			     make_event(EVENT_DELIVERED, 0)};
 	struct message *m = make_message(1, 2, SPAN("abc"));
-	const struct change c = { .kind = CHANGE_DELIVERED,
-				  .number = ALL_RECIPIENTS,
-				  .destination = "cloud/h:25",
-				  .reply = "250 ok" };
+	const struct change c = {.kind = CHANGE_DELIVERED,
+				 .number = ALL_RECIPIENTS,
+				 .destination = "cloud/h:25",
+				 .reply = "250 ok"};
 	struct store_op ops[] = {
-		{ .verb = STORE_ENQUEUE, .id = 1, .message = m,
-		  .body = SPAN("abc"), .events = ev, .nevents = 2 },
-		{ .verb = STORE_CHANGE, .id = 1, .changes = &c, .nchanges = 1,
-		  .events = ev + 2, .nevents = 1, .drop_delivered = true },
+		{.verb = STORE_ENQUEUE,
+		 .id = 1,
+		 .message = m,
+		 .body = SPAN("abc"),
+		 .events = ev,
+		 .nevents = 2},
+		{.verb = STORE_CHANGE,
+		 .id = 1,
+		 .changes = &c,
+		 .nchanges = 1,
+		 .events = ev + 2,
+		 .nevents = 1,
+		 .drop_delivered = true},
 	};
-	struct events seen = { .n = 0 };
+	struct events seen = {.n = 0};
 
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_int_eq(apply(s, &ops[i]), ST_OK);
@@ -413,18 +420,18 @@ CONTRACT_TEST(history_after_settling)
 
 CONTRACT_TEST(only_what_happened_is_history)
 {
-	struct event ev[] = { make_event(EVENT_HELD, ALL_RECIPIENTS),
-			      make_event(EVENT_DEFERRED, 0),
-			      make_event(EVENT_RELEASED, 1) };
-	const struct change c[] = { { .kind = CHANGE_RELEASE, .number = 0 },
-				    { .kind = CHANGE_RELEASE, .number = 1 } };
-	struct store_op op = { .verb = STORE_CHANGE,
-			       .id = 1,
-			       .changes = c,
-			       .nchanges = 2,
-			       .events = ev,
-			       .nevents = 3 };
-	struct events seen = { .n = 0 };
+	struct event ev[] = {make_event(EVENT_HELD, ALL_RECIPIENTS),
+			     make_event(EVENT_DEFERRED, 0),
+			     make_event(EVENT_RELEASED, 1)};
+	const struct change c[] = {{.kind = CHANGE_RELEASE, .number = 0},
+				   {.kind = CHANGE_RELEASE, .number = 1}};
+	struct store_op op = {.verb = STORE_CHANGE,
+			      .id = 1,
+			      .changes = c,
+			      .nchanges = 2,
+			      .events = ev,
+			      .nevents = 3};
+	struct events seen = {.n = 0};
 	struct message *m;
 
 	/* Nothing is held; but the attempt was made. */
@@ -436,7 +443,7 @@ CONTRACT_TEST(only_what_happened_is_history)
 	message_free(m);
 	ck_assert_uint_eq(seen.n, 1);
 	ck_assert_int_eq(seen.kinds[0], EVENT_DEFERRED);
-	change(s, 1, (struct change){ .kind = CHANGE_HOLD, .number = 1 });
+	change(s, 1, (struct change){.kind = CHANGE_HOLD, .number = 1});
 	ev[1].attempted = false;
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	ck_assert_int_eq(history(1, &m, &seen), ST_OK);
@@ -450,11 +457,11 @@ CONTRACT_TEST(only_what_happened_is_history)
 
 CONTRACT_TEST(history_of_a_removed_message)
 {
-	struct events seen = { .n = 0 };
+	struct events seen = {.n = 0};
 	struct message *m;
 
 	enqueue(s, 1, 1, "abc");
-	change(s, 1, (struct change){ .kind = CHANGE_REMOVE });
+	change(s, 1, (struct change){.kind = CHANGE_REMOVE});
 	ck_assert_int_eq(history(1, &m, &seen), ST_OK);
 	ck_assert_uint_eq(m->nrecipients, 0);
 	ck_assert_int_eq(message_state(m), RCPT_STATES);
@@ -466,16 +473,17 @@ CONTRACT_TEST(history_of_a_removed_message)
 
 CONTRACT_TEST(trim_of_expired_mail)
 {
-	struct events seen = { .n = 0 };
+	struct events seen = {.n = 0};
 	struct message *m;
 
 	for (uint64_t id = 1; id <= 4; id++) {
 		enqueue(s, id, 1, "x");
 		clock_set_test(1000, WALL_MS + (int64_t)id * 10);
 		if (id < 4)
-			change(s, id, (struct change){ .kind = CHANGE_EXPIRED });
+			change(s, id, (struct change){.kind = CHANGE_EXPIRED});
 	}
-	ck_assert_uint_eq(trim(s, BEFORE(WALL_MS + 10, INT64_MAX, INT64_MAX), 9), 0);
+	ck_assert_uint_eq(
+		trim(s, BEFORE(WALL_MS + 10, INT64_MAX, INT64_MAX), 9), 0);
 	ck_assert_uint_eq(trim(s, BEFORE(WALL_MS + 30, 0, 0), 1), 1);
 	ck_assert_ptr_null(load(s, 1));
 	ck_assert_uint_eq(trim(s, BEFORE(WALL_MS + 30, 0, 0), 9), 1);
@@ -496,12 +504,10 @@ CONTRACT_TEST(trim_of_expired_mail)
 
 CONTRACT_TEST(trim_of_delivered_mail)
 {
-	const struct change c = { .kind = CHANGE_DELIVERED,
-				  .number = ALL_RECIPIENTS };
-	struct store_op op = { .verb = STORE_CHANGE,
-			       .id = 1,
-			       .changes = &c,
-			       .nchanges = 1 };
+	const struct change c = {.kind = CHANGE_DELIVERED,
+				 .number = ALL_RECIPIENTS};
+	struct store_op op = {
+		.verb = STORE_CHANGE, .id = 1, .changes = &c, .nchanges = 1};
 	uint64_t first;
 
 	enqueue(s, 1, 2, "x");
@@ -514,17 +520,20 @@ CONTRACT_TEST(trim_of_delivered_mail)
 	ck_assert_uint_eq(find_ids("id-1@example.org", &first), 1);
 	ck_assert_uint_eq(trim(s, BEFORE(0, 0, INT64_MAX), 9), 1);
 	ck_assert_uint_eq(find_ids("id-1@example.org", &first), 0);
-	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, INT64_MAX, INT64_MAX), 9), 0);
+	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, INT64_MAX, INT64_MAX), 9),
+			  0);
 }
 
 CONTRACT_TEST(resubmitted_mail_is_not_trimmed)
 {
 	enqueue(s, 1, 2, "x");
-	change(s, 1, (struct change){ .kind = CHANGE_EXPIRED,
-				      .number = ALL_RECIPIENTS });
-	change(s, 1, (struct change){ .kind = CHANGE_RESUBMIT });
-	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, INT64_MAX, INT64_MAX), 9), 0);
-	change(s, 1, (struct change){ .kind = CHANGE_DELIVERED });
+	change(s, 1,
+	       (struct change){.kind = CHANGE_EXPIRED,
+			       .number = ALL_RECIPIENTS});
+	change(s, 1, (struct change){.kind = CHANGE_RESUBMIT});
+	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, INT64_MAX, INT64_MAX), 9),
+			  0);
+	change(s, 1, (struct change){.kind = CHANGE_DELIVERED});
 	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, 0, 0), 9), 1);
 	ck_assert_uint_eq(totals(s).expired, 1);
 	ck_assert_uint_eq(totals(s).delivered, 1);
@@ -537,13 +546,21 @@ CONTRACT_TEST(destinations_are_remembered)
 	char a[] = "cloud/a:25", b[] = "cloud/b:25", reply[] = "421 no",
 	     reason[] = "maintenance", none[] = "";
 	struct destination_record d[] = {
-		{ .name = b, .failing = true, .cause = CAUSE_IS_TLS_PIN,
-		  .since_ms = 5, .reply = reply, .reason = none },
-		{ .name = a, .suspended = true, .cause = CAUSE_IS_SUSPENDED,
-		  .until_ms = 9, .reply = none, .reason = reason },
+		{.name = b,
+		 .failing = true,
+		 .cause = CAUSE_IS_TLS_PIN,
+		 .since_ms = 5,
+		 .reply = reply,
+		 .reason = none},
+		{.name = a,
+		 .suspended = true,
+		 .cause = CAUSE_IS_SUSPENDED,
+		 .until_ms = 9,
+		 .reply = none,
+		 .reason = reason},
 	};
 	struct destination_record *list;
-	struct store_op op = { .verb = STORE_DESTINATION };
+	struct store_op op = {.verb = STORE_DESTINATION};
 	struct err e;
 	size_t n;
 

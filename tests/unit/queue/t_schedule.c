@@ -6,7 +6,7 @@
 
 #include "queue/schedule.h"
 
-static const int64_t list_ms[] = { 60000, 120000, 3600000 };
+static const int64_t list_ms[] = {60000, 120000, 3600000};
 
 static int64_t pause_ms(uint32_t attempts, uint32_t random)
 {
@@ -45,7 +45,7 @@ END_TEST
 
 START_TEST(a_ramp_doubles)
 {
-	struct ramp r = { .window = 0 };
+	struct ramp r = {.window = 0};
 
 	ck_assert_uint_eq(ramp_window(&r, 20), 20);
 	ramp_succeeded(&r, 20);

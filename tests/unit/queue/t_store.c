@@ -62,12 +62,12 @@ static char *make_bytes(size_t len)
 static void round_trip(uint64_t id, size_t len, size_t piece, size_t step)
 {
 	char *bytes = make_bytes(len);
-	struct span all = { bytes, len }, got, rest = all;
+	struct span all = {bytes, len}, got, rest = all;
 	struct message *m = make_message(id, 1, all);
 
 	while (rest.len > piece) {
 		ck_assert_int_eq(put_body(s, id, len - rest.len,
-					  (struct span){ rest.at, piece }),
+					  (struct span){rest.at, piece}),
 				 ST_OK);
 		rest = span_skip(rest, piece);
 	}
@@ -82,10 +82,9 @@ static void round_trip(uint64_t id, size_t len, size_t piece, size_t step)
 
 CONTRACT_TEST(bodies_in_pieces_of_any_size)
 {
-	static const size_t sizes[] = { 1,    100,  1991,  1992, 1993,
-					4071, 4072, 4073,  4096, 6063,
-					6064, 6065, 8168,  8169, 65512,
-					65536, 65537, 100000 };
+	static const size_t sizes[] = {1,    100,  1991,  1992,	 1993,	4071,
+				       4072, 4073, 4096,  6063,	 6064,	6065,
+				       8168, 8169, 65512, 65536, 65537, 100000};
 	uint64_t id = 1;
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
@@ -103,12 +102,11 @@ CONTRACT_TEST(a_body_of_five_megabytes)
 CONTRACT_TEST(read_from_any_offset)
 {
 	char *bytes = make_bytes(20000);
-	struct message *m = make_message(1, 1, (struct span){ bytes, 20000 });
+	struct message *m = make_message(1, 1, (struct span){bytes, 20000});
 	struct buf out;
 	struct err e;
 
-	ck_assert_int_eq(put_message(s, m, (struct span){ bytes, 20000 }),
-			 ST_OK);
+	ck_assert_int_eq(put_message(s, m, (struct span){bytes, 20000}), ST_OK);
 	buf_init(&out, 300);
 	for (size_t at = 0; at < 20000; at += 97) {
 		size_t want = 20000 - at < 300 ? 20000 - at : 300;
@@ -194,10 +192,10 @@ CONTRACT_TEST(gaps_are_refused_for_now)
 CONTRACT_TEST(a_body_of_the_wrong_length_is_refused)
 {
 	struct message *m = make_message(1, 1, SPAN("abc"));
-	struct store_op op = { .verb = STORE_ENQUEUE,
-			       .id = 1,
-			       .body = SPAN("abcd"),
-			       .message = m };
+	struct store_op op = {.verb = STORE_ENQUEUE,
+			      .id = 1,
+			      .body = SPAN("abcd"),
+			      .message = m};
 
 	ck_assert_int_eq(apply(s, &op), ST_TEMP);
 	ck_assert_ptr_null(load(s, 1));
@@ -211,7 +209,7 @@ CONTRACT_TEST(an_id_is_accepted_once)
 	ck_assert_int_eq(put_message(s, m, SPAN("abc")), ST_OK);
 	ck_assert_int_eq(put_message(s, m, SPAN("abc")), ST_TEMP);
 	ck_assert_int_eq(put_body(s, 1, 3, SPAN("x")), ST_TEMP);
-	change(s, 1, (struct change){ .kind = CHANGE_DELIVERED });
+	change(s, 1, (struct change){.kind = CHANGE_DELIVERED});
 	ck_assert_ptr_null(load(s, 1));
 	ck_assert_int_eq(put_message(s, m, SPAN("abc")), ST_TEMP);
 	ck_assert_uint_eq(totals(s).accepted, 1);
@@ -239,7 +237,7 @@ CONTRACT_TEST(unsound_envelopes_are_refused)
 
 CONTRACT_TEST(drop_forgets_an_unfinished_message)
 {
-	struct store_op op = { .verb = STORE_DROP, .id = 1 };
+	struct store_op op = {.verb = STORE_DROP, .id = 1};
 
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	ck_assert_int_eq(put_body(s, 1, 0, SPAN("abc")), ST_OK);
@@ -250,7 +248,7 @@ CONTRACT_TEST(drop_forgets_an_unfinished_message)
 
 CONTRACT_TEST(drop_never_touches_an_accepted_message)
 {
-	struct store_op op = { .verb = STORE_DROP, .id = 1 };
+	struct store_op op = {.verb = STORE_DROP, .id = 1};
 	struct span got;
 
 	enqueue(s, 1, 1, "abc");
@@ -269,8 +267,8 @@ CONTRACT_TEST(delivered_and_gone)
 
 	enqueue(s, 1, 1, "abc");
 	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_DELIVERED,
-						  .attempted = true }),
+				 (struct change){.kind = CHANGE_DELIVERED,
+						 .attempted = true}),
 			  1);
 	ck_assert_ptr_null(load(s, 1));
 	buf_init(&out, 10);
@@ -288,8 +286,8 @@ CONTRACT_TEST(delivered_one_by_one)
 		ck_assert_uint_eq(totals(s).live[RCPT_DELIVERED], i);
 		ck_assert_uint_eq(
 			change(s, 1,
-			       (struct change){ .kind = CHANGE_DELIVERED,
-						.number = i }),
+			       (struct change){.kind = CHANGE_DELIVERED,
+					       .number = i}),
 			1);
 	}
 	ck_assert_ptr_null(load(s, 1));
@@ -298,11 +296,9 @@ CONTRACT_TEST(delivered_one_by_one)
 
 CONTRACT_TEST(delivered_and_kept)
 {
-	const struct change c = { .kind = CHANGE_DELIVERED };
-	struct store_op op = { .verb = STORE_CHANGE,
-			       .id = 1,
-			       .changes = &c,
-			       .nchanges = 1 };
+	const struct change c = {.kind = CHANGE_DELIVERED};
+	struct store_op op = {
+		.verb = STORE_CHANGE, .id = 1, .changes = &c, .nchanges = 1};
 
 	enqueue(s, 1, 1, "abc");
 	ck_assert_int_eq(apply(s, &op), ST_OK);
@@ -311,11 +307,11 @@ CONTRACT_TEST(delivered_and_kept)
 	ck_assert_uint_eq(totals(s).live[RCPT_DELIVERED], 1);
 	/* A safety net: it can be sent again, when it is named. */
 	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_RESUBMIT,
-						  .number = ALL_RECIPIENTS }),
+				 (struct change){.kind = CHANGE_RESUBMIT,
+						 .number = ALL_RECIPIENTS}),
 			  0);
 	ck_assert_uint_eq(
-		change(s, 1, (struct change){ .kind = CHANGE_RESUBMIT }), 1);
+		change(s, 1, (struct change){.kind = CHANGE_RESUBMIT}), 1);
 	ck_assert_int_eq(state_of(1, 0), RCPT_QUEUED);
 }
 
@@ -324,13 +320,13 @@ CONTRACT_TEST(failed_keeps_the_body)
 	struct span got;
 
 	enqueue(s, 1, 2, "abc");
-	change(s, 1, (struct change){ .kind = CHANGE_DELIVERED });
+	change(s, 1, (struct change){.kind = CHANGE_DELIVERED});
 	change(s, 1,
-	       (struct change){ .kind = CHANGE_FAILED,
-				.number = 1,
-				.cause = CAUSE_IS_PEER_REJECTED,
-				.destination = "cloud/h:25",
-				.reply = "550 no" });
+	       (struct change){.kind = CHANGE_FAILED,
+			       .number = 1,
+			       .cause = CAUSE_IS_PEER_REJECTED,
+			       .destination = "cloud/h:25",
+			       .reply = "550 no"});
 	got = read_body(s, 1, 10);
 	ck_assert(span_eq(got, SPAN("abc")));
 	free((char *)(uintptr_t)got.at);
@@ -347,23 +343,23 @@ CONTRACT_TEST(deferred_waits)
 
 	enqueue(s, 1, 1, "abc");
 	change(s, 1,
-	       (struct change){ .kind = CHANGE_DEFERRED,
-				.cause = CAUSE_IS_CONNECT_TIMEOUT,
-				.due_ms = 12345,
-				.destination = "cloud/h:25" });
+	       (struct change){.kind = CHANGE_DEFERRED,
+			       .cause = CAUSE_IS_CONNECT_TIMEOUT,
+			       .due_ms = 12345,
+			       .destination = "cloud/h:25"});
 	ck_assert_int_eq(state_of(1, 0), RCPT_DEFERRED);
 	ck_assert_int_eq(s->ops->next_due(s, "cloud", WAIT_TIME, &due_ms, &e),
 			 ST_OK);
 	ck_assert_int_eq(due_ms, 12345);
-	ck_assert_int_eq(s->ops->next_due(s, "cloud", WAIT_DESTINATION, &due_ms,
-					  &e),
-			 ST_OK);
+	ck_assert_int_eq(
+		s->ops->next_due(s, "cloud", WAIT_DESTINATION, &due_ms, &e),
+		ST_OK);
 	ck_assert(due_ms == INT64_MAX);
 	change(s, 1,
-	       (struct change){ .kind = CHANGE_DEFERRED,
-				.cause = CAUSE_IS_TLS_PIN,
-				.wait = WAIT_DESTINATION,
-				.due_ms = 777 });
+	       (struct change){.kind = CHANGE_DEFERRED,
+			       .cause = CAUSE_IS_TLS_PIN,
+			       .wait = WAIT_DESTINATION,
+			       .due_ms = 777});
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 0);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_DESTINATION), 1);
 }
@@ -374,16 +370,16 @@ CONTRACT_TEST(expired_and_resubmitted)
 
 	enqueue(s, 1, 1, "abc");
 	change(s, 1,
-	       (struct change){ .kind = CHANGE_EXPIRED,
-				.cause = CAUSE_IS_EXPIRED,
-				.told = true });
+	       (struct change){.kind = CHANGE_EXPIRED,
+			       .cause = CAUSE_IS_EXPIRED,
+			       .told = true});
 	ck_assert_uint_eq(totals(s).live[RCPT_EXPIRED], 1);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 0);
 	clock_set_test(1000, WALL_MS + 500);
 	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_RESUBMIT,
-						  .number = ALL_RECIPIENTS,
-						  .lane = "new" }),
+				 (struct change){.kind = CHANGE_RESUBMIT,
+						 .number = ALL_RECIPIENTS,
+						 .lane = "new"}),
 			  1);
 	m = load(s, 1);
 	ck_assert_int_eq(m->recipients[0].state, RCPT_QUEUED);
@@ -398,23 +394,23 @@ CONTRACT_TEST(expired_and_resubmitted)
 
 CONTRACT_TEST(held_and_released)
 {
-	const struct change defer = { .kind = CHANGE_DEFERRED,
-				      .cause = CAUSE_IS_PEER_DEFERRED,
-				      .due_ms = 9,
-				      .attempted = true };
+	const struct change defer = {.kind = CHANGE_DEFERRED,
+				     .cause = CAUSE_IS_PEER_DEFERRED,
+				     .due_ms = 9,
+				     .attempted = true};
 
 	enqueue(s, 1, 1, "abc");
-	ck_assert_uint_eq(change(s, 1, (struct change){ .kind = CHANGE_HOLD }),
+	ck_assert_uint_eq(change(s, 1, (struct change){.kind = CHANGE_HOLD}),
 			  1);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 0);
 	/* The attempt that was under way fails. */
 	ck_assert_uint_eq(change(s, 1, defer), 1);
 	ck_assert_int_eq(state_of(1, 0), RCPT_HELD);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 0);
-	ck_assert_uint_eq(change(s, 1, (struct change){ .kind = CHANGE_HOLD }),
+	ck_assert_uint_eq(change(s, 1, (struct change){.kind = CHANGE_HOLD}),
 			  0);
-	ck_assert_uint_eq(
-		change(s, 1, (struct change){ .kind = CHANGE_RELEASE }), 1);
+	ck_assert_uint_eq(change(s, 1, (struct change){.kind = CHANGE_RELEASE}),
+			  1);
 	ck_assert_int_eq(state_of(1, 0), RCPT_QUEUED);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 1);
 }
@@ -422,21 +418,21 @@ CONTRACT_TEST(held_and_released)
 CONTRACT_TEST(a_held_one_may_be_delivered_after_all)
 {
 	enqueue(s, 1, 1, "abc");
-	change(s, 1, (struct change){ .kind = CHANGE_HOLD });
+	change(s, 1, (struct change){.kind = CHANGE_HOLD});
 	ck_assert_uint_eq(
-		change(s, 1, (struct change){ .kind = CHANGE_DELIVERED }), 1);
+		change(s, 1, (struct change){.kind = CHANGE_DELIVERED}), 1);
 	ck_assert_uint_eq(totals(s).delivered, 1);
 }
 
 CONTRACT_TEST(outcomes_do_not_touch_final_ones)
 {
 	enqueue(s, 1, 1, "abc");
-	change(s, 1, (struct change){ .kind = CHANGE_FAILED,
-				      .cause = CAUSE_IS_LOOP });
+	change(s, 1,
+	       (struct change){.kind = CHANGE_FAILED, .cause = CAUSE_IS_LOOP});
 	for (unsigned k = CHANGE_DELIVERED; k <= CHANGE_RELEASE; k++)
 		ck_assert_uint_eq(
 			change(s, 1,
-			       (struct change){ .kind = (enum change_kind)k }),
+			       (struct change){.kind = (enum change_kind)k}),
 			0);
 	ck_assert_int_eq(state_of(1, 0), RCPT_FAILED);
 }
@@ -444,20 +440,20 @@ CONTRACT_TEST(outcomes_do_not_touch_final_ones)
 CONTRACT_TEST(removed)
 {
 	enqueue(s, 1, 2, "abc");
-	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_REMOVE,
-						  .number = 1 }),
-			  1);
+	ck_assert_uint_eq(
+		change(s, 1,
+		       (struct change){.kind = CHANGE_REMOVE, .number = 1}),
+		1);
 	ck_assert_uint_eq(totals(s).removed, 1);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 1);
 	/* The outcome of work that was under way finds nothing. */
+	ck_assert_uint_eq(
+		change(s, 1,
+		       (struct change){.kind = CHANGE_DELIVERED, .number = 1}),
+		0);
 	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_DELIVERED,
-						  .number = 1 }),
-			  0);
-	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_REMOVE,
-						  .number = ALL_RECIPIENTS }),
+				 (struct change){.kind = CHANGE_REMOVE,
+						 .number = ALL_RECIPIENTS}),
 			  1);
 	ck_assert_uint_eq(totals(s).removed, 2);
 	ck_assert_ptr_null(load(s, 1));
@@ -466,10 +462,10 @@ CONTRACT_TEST(removed)
 CONTRACT_TEST(removing_the_rest_settles_the_delivered)
 {
 	enqueue(s, 1, 2, "abc");
-	change(s, 1, (struct change){ .kind = CHANGE_DELIVERED });
+	change(s, 1, (struct change){.kind = CHANGE_DELIVERED});
 	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_REMOVE,
-						  .number = ALL_RECIPIENTS }),
+				 (struct change){.kind = CHANGE_REMOVE,
+						 .number = ALL_RECIPIENTS}),
 			  1);
 	ck_assert_ptr_null(load(s, 1));
 	ck_assert_uint_eq(totals(s).delivered, 1);
@@ -480,9 +476,9 @@ CONTRACT_TEST(moved)
 {
 	enqueue(s, 1, 2, "abc");
 	ck_assert_uint_eq(change(s, 1,
-				 (struct change){ .kind = CHANGE_MOVE,
-						  .number = 1,
-						  .lane = "other" }),
+				 (struct change){.kind = CHANGE_MOVE,
+						 .number = 1,
+						 .lane = "other"}),
 			  1);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 1);
 	ck_assert_uint_eq(count_due(s, "other", WAIT_TIME), 1);
@@ -493,8 +489,8 @@ CONTRACT_TEST(extended_and_told)
 	struct message *m;
 
 	enqueue(s, 1, 1, "abc");
-	change(s, 1, (struct change){ .kind = CHANGE_EXTEND, .by_ms = 1000 });
-	change(s, 1, (struct change){ .kind = CHANGE_TOLD, .warned = true });
+	change(s, 1, (struct change){.kind = CHANGE_EXTEND, .by_ms = 1000});
+	change(s, 1, (struct change){.kind = CHANGE_TOLD, .warned = true});
 	m = load(s, 1);
 	ck_assert_int_eq(m->recipients[0].fresh_ms, 1010);
 	ck_assert(m->recipients[0].warned && !m->recipients[0].told);
@@ -504,16 +500,16 @@ CONTRACT_TEST(extended_and_told)
 CONTRACT_TEST(some_changes_apply_and_some_do_not)
 {
 	const struct change changes[] = {
-		{ .kind = CHANGE_DELIVERED, .number = 0 },
-		{ .kind = CHANGE_RELEASE, .number = 1 },
-		{ .kind = CHANGE_DELIVERED, .number = 9 },
-		{ .kind = CHANGE_HOLD, .number = 2 },
-		{ .kind = CHANGE_RELEASE, .number = 2 },
+		{.kind = CHANGE_DELIVERED, .number = 0},
+		{.kind = CHANGE_RELEASE, .number = 1},
+		{.kind = CHANGE_DELIVERED, .number = 9},
+		{.kind = CHANGE_HOLD, .number = 2},
+		{.kind = CHANGE_RELEASE, .number = 2},
 	};
-	struct store_op op = { .verb = STORE_CHANGE,
-			       .id = 1,
-			       .changes = changes,
-			       .nchanges = ARRAY_LEN(changes) };
+	struct store_op op = {.verb = STORE_CHANGE,
+			      .id = 1,
+			      .changes = changes,
+			      .nchanges = ARRAY_LEN(changes)};
 
 	enqueue(s, 1, 3, "abc");
 	ck_assert_int_eq(apply(s, &op), ST_OK);
@@ -526,11 +522,9 @@ CONTRACT_TEST(some_changes_apply_and_some_do_not)
 
 CONTRACT_TEST(no_change_of_an_unknown_message)
 {
-	const struct change c = { .kind = CHANGE_HOLD };
-	struct store_op op = { .verb = STORE_CHANGE,
-			       .id = 1,
-			       .changes = &c,
-			       .nchanges = 1 };
+	const struct change c = {.kind = CHANGE_HOLD};
+	struct store_op op = {
+		.verb = STORE_CHANGE, .id = 1, .changes = &c, .nchanges = 1};
 
 	ck_assert_int_eq(apply(s, &op), ST_PERM);
 	ck_assert_int_eq(op.err.subject, 3);
@@ -541,20 +535,26 @@ CONTRACT_TEST(a_failing_operation_leaves_its_neighbours_alone)
 {
 	struct message *a = make_message(1, 1, SPAN("abc"));
 	struct message *b = make_message(2, 1, SPAN("abc"));
-	const struct change c = { .kind = CHANGE_DELIVERED };
+	const struct change c = {.kind = CHANGE_DELIVERED};
 	struct store_op ops[] = {
-		{ .verb = STORE_ENQUEUE, .id = 1, .message = a,
-		  .body = SPAN("abc") },
-		{ .verb = STORE_BODY, .id = 9, .at = 3, .body = SPAN("x") },
-		{ .verb = STORE_CHANGE, .id = 77, .changes = &c,
-		  .nchanges = 1 },
-		{ .verb = STORE_CHANGE, .id = 1, .changes = &c,
-		  .nchanges = 1, .drop_delivered = true },
-		{ .verb = STORE_ENQUEUE, .id = 2, .message = b,
-		  .body = SPAN("abc") },
+		{.verb = STORE_ENQUEUE,
+		 .id = 1,
+		 .message = a,
+		 .body = SPAN("abc")},
+		{.verb = STORE_BODY, .id = 9, .at = 3, .body = SPAN("x")},
+		{.verb = STORE_CHANGE, .id = 77, .changes = &c, .nchanges = 1},
+		{.verb = STORE_CHANGE,
+		 .id = 1,
+		 .changes = &c,
+		 .nchanges = 1,
+		 .drop_delivered = true},
+		{.verb = STORE_ENQUEUE,
+		 .id = 2,
+		 .message = b,
+		 .body = SPAN("abc")},
 	};
-	static const enum status want[] = { ST_OK, ST_TEMP, ST_PERM, ST_OK,
-					    ST_OK };
+	static const enum status want[] = {ST_OK, ST_TEMP, ST_PERM, ST_OK,
+					   ST_OK};
 	struct store_op *list[ARRAY_LEN(ops)];
 
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
@@ -594,25 +594,25 @@ CONTRACT_TEST(enqueue_in_any_state)
 CONTRACT_TEST(many_recipients)
 {
 	struct change changes[300];
-	struct store_op op = { .verb = STORE_CHANGE,
-			       .id = 1,
-			       .changes = changes,
-			       .nchanges = ARRAY_LEN(changes),
-			       .drop_delivered = true };
+	struct store_op op = {.verb = STORE_CHANGE,
+			      .id = 1,
+			      .changes = changes,
+			      .nchanges = ARRAY_LEN(changes),
+			      .drop_delivered = true};
 	struct message *m = make_message(1, 300, SPAN("abc"));
 
 	ck_assert_int_eq(put_message(s, m, SPAN("abc")), ST_OK);
 	message_free(m);
 	for (uint32_t i = 0; i < 300; i++)
-		changes[i] = (struct change){ .kind = CHANGE_DELIVERED,
-					      .number = 299 - i };
+		changes[i] = (struct change){.kind = CHANGE_DELIVERED,
+					     .number = 299 - i};
 	op.nchanges = 299;
 	ck_assert_int_eq(apply(s, &op), ST_OK);
 	ck_assert_uint_eq(op.done, 299);
 	ck_assert_uint_eq(op.nnews, 299);
 	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 1);
 	store_op_release(&op);
-	change(s, 1, (struct change){ .kind = CHANGE_DELIVERED });
+	change(s, 1, (struct change){.kind = CHANGE_DELIVERED});
 	ck_assert_ptr_null(load(s, 1));
 	ck_assert_uint_eq(totals(s).delivered, 300);
 }

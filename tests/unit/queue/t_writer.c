@@ -25,7 +25,7 @@ struct test {
 	struct writer *writer;
 	struct mailbox *mailbox;
 	struct job jobs[WRITES];
-	size_t ndone;                    /* mailbox's thread */
+	size_t ndone; /* mailbox's thread */
 	uint64_t done_ids[WRITES];
 	/* The writer's thread. */
 	size_t ncommits, ncommitted, largest;
@@ -54,9 +54,9 @@ static void on_committed(void *arg, const struct store_op *const *ops, size_t n)
 
 		ck_assert_int_eq(ops[i]->status, ST_OK);
 		/* It is in the store already. */
-		ck_assert_int_eq(t->store->ops->load(t->store, ops[i]->id, &m,
-						     &e),
-				 ST_OK);
+		ck_assert_int_eq(
+			t->store->ops->load(t->store, ops[i]->id, &m, &e),
+			ST_OK);
 		message_free(m);
 		t->committed_ids[t->ncommitted++] = ops[i]->id;
 	}
@@ -65,10 +65,10 @@ static void on_committed(void *arg, const struct store_op *const *ops, size_t n)
 static struct test *test_new(size_t max_ops, size_t max_bytes)
 {
 	struct test *t = xcalloc(1, sizeof(*t));
-	struct writer_conf conf = { .committed = on_committed,
-				    .arg = t,
-				    .max_ops = max_ops,
-				    .max_bytes = max_bytes };
+	struct writer_conf conf = {.committed = on_committed,
+				   .arg = t,
+				   .max_ops = max_ops,
+				   .max_bytes = max_bytes};
 	struct err e;
 
 	t->store = store_mem_open();
@@ -81,12 +81,12 @@ static struct test *test_new(size_t max_ops, size_t max_bytes)
 		job->test = t;
 		job->message = make_message(i + 1, 1, SPAN("0123456789"));
 		job->write = (struct write){
-			.op = { .verb = STORE_ENQUEUE,
-				.id = i + 1,
-				.body = SPAN("0123456789"),
-				.message = job->message },
+			.op = {.verb = STORE_ENQUEUE,
+			       .id = i + 1,
+			       .body = SPAN("0123456789"),
+			       .message = job->message},
 			.reply_to = t->mailbox,
-			.done = { .run = on_done },
+			.done = {.run = on_done},
 		};
 	}
 	return t;
@@ -196,7 +196,7 @@ START_TEST(a_refused_one_does_not_disturb_its_neighbours)
 {
 	struct test *t = test_new(0, 0);
 
-	t->jobs[1].write.op.at = 5;      /* a gap */
+	t->jobs[1].write.op.at = 5; /* a gap */
 	for (size_t i = 0; i < 3; i++)
 		writer_submit(t->writer, &t->jobs[i].write);
 	wait_done(t, 3);
@@ -232,6 +232,71 @@ START_TEST(a_note_may_run_in_the_writer)
 }
 END_TEST
 
+static void on_failed(struct note *note)
+{
+	struct write *write = CONTAINER_OF(note, struct write, done);
+	struct job *job = CONTAINER_OF(write, struct job, write);
+	struct test *t = job->test;
+
+	if (job->write.op.status == ST_OK)
+		t->done_ids[t->ndone++] = job->write.op.id;
+	else
+		ck_assert(writer_submit_later(job->write.writer, &job->write,
+					      20));
+}
+
+static void on_hour(struct note *note)
+{
+	struct write *write = CONTAINER_OF(note, struct write, done);
+	struct job *job = CONTAINER_OF(write, struct job, write);
+	struct test *t = job->test;
+
+	if (job->write.op.status == ST_OK)
+		t->done_ids[t->ndone++] = job->write.op.id;
+	else
+		ck_assert(writer_submit_later(job->write.writer, &job->write,
+					      3600 * 1000));
+}
+
+START_TEST(what_failed_is_tried_again_later)
+{
+	struct test *t = test_new(0, 0);
+	struct writer_stats stats;
+
+	store_mem_fail_commits(t->store, 3);
+	t->jobs[0].write.reply_to = NULL;
+	t->jobs[0].write.done.run = on_failed;
+	writer_submit(t->writer, &t->jobs[0].write);
+	do
+		writer_stats(t->writer, &stats);
+	while (stats.commits == 0);
+	ck_assert_uint_eq(stats.failed_commits, 3);
+	writer_stop(t->writer);
+	ck_assert_uint_eq(t->ndone, 1);
+	ck_assert_uint_eq(t->ncommitted, 1);
+	test_free(t);
+}
+END_TEST
+
+START_TEST(stop_does_not_wait_for_what_is_to_be_tried_later)
+{
+	struct test *t = test_new(0, 0);
+	struct writer_stats stats;
+
+	store_mem_fail_commits(t->store, 1);
+	t->jobs[0].write.reply_to = NULL;
+	t->jobs[0].write.done.run = on_hour;
+	writer_submit(t->writer, &t->jobs[0].write);
+	do
+		writer_stats(t->writer, &stats);
+	while (stats.failed_commits == 0);
+	writer_stop(t->writer);
+	ck_assert_uint_eq(t->ndone, 1);
+	ck_assert_uint_eq(t->ncommitted, 1);
+	test_free(t);
+}
+END_TEST
+
 struct submitter {
 	struct test *test;
 	size_t from;
@@ -251,13 +316,13 @@ START_TEST(many_threads_submit)
 	struct test *t = test_new(16, 0);
 	struct submitter who[THREADS];
 	pthread_t threads[THREADS];
-	bool seen[WRITES + 1] = { false };
+	bool seen[WRITES + 1] = {false};
 
 	for (size_t i = 0; i < THREADS; i++) {
-		who[i] = (struct submitter){ t, i };
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, submit_some,
-						&who[i]),
-				 0);
+		who[i] = (struct submitter){t, i};
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, submit_some, &who[i]),
+			0);
 	}
 	wait_done(t, WRITES);
 	for (size_t i = 0; i < THREADS; i++)
@@ -292,6 +357,8 @@ int main(void)
 	tcase_add_test(t, a_failed_commit_fails_all_and_is_not_announced);
 	tcase_add_test(t, a_refused_one_does_not_disturb_its_neighbours);
 	tcase_add_test(t, a_note_may_run_in_the_writer);
+	tcase_add_test(t, what_failed_is_tried_again_later);
+	tcase_add_test(t, stop_does_not_wait_for_what_is_to_be_tried_later);
 	tcase_add_test(t, many_threads_submit);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
