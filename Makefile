@@ -92,7 +92,7 @@ LINK_conf = conf base
 LINK_smtp = smtp base
 LINK_net = net base
 LINK_tls = tls net base
-LINK_queue = queue base
+LINK_queue = queue smtp base
 LINK_ctl = ctl base
 LINK_daemon = daemon ctl queue tls net smtp conf base
 
@@ -234,7 +234,7 @@ scripts-check:
 	shellcheck $(SCRIPTS)
 
 # The pages that ours refer to need not be installed here.
-pages-check:
+pages-check: $(PAGES)
 	! mandoc -Tlint -W style $(PAGES) | \
 		grep -v 'referenced manual not found'
 

@@ -23,7 +23,7 @@ static void print_problems(FILE *out, const json_t *object)
 	const json_t *list = json_object_get(object, "problems"), *line;
 	size_t i;
 
-	json_array_foreach (list, i, line) {
+	json_array_foreach(list, i, line) {
 		print_text(out, json_string_value(line));
 		fputc('\n', out);
 	}
@@ -83,8 +83,7 @@ int run_check_config(struct context *x)
 		print_json(a.object);
 	else if (code == EXIT_DONE)
 		print_problems(stdout, a.object);
-	if (code == EXIT_DONE &&
-	    !json_is_true(json_object_get(a.object, "ok")))
+	if (code == EXIT_DONE && !json_is_true(json_object_get(a.object, "ok")))
 		code = EXIT_REFUSED;
 	answer_release(&a);
 	return code;

@@ -13,65 +13,64 @@ enum { LONG_FIRST = 1000, LONG_JSON = 2000, LONG_HELP };
 static const struct option_def {
 	unsigned set;
 	const char *name;
-	const char *key;                 /* in a query or a filter's JSON */
-	const char *arg;                 /* NULL: a flag */
+	const char *key; /* in a query or a filter's JSON */
+	const char *arg; /* NULL: a flag */
 	const char *help;
 } defs[] = {
-	[OPTION_STATE] = { TAKES_FILTER, "state", "state", "S",
-			   "queued, active, deferred, held, delivered, "
-			   "expired, failed; or several: a,b" },
-	[OPTION_CAUSE] = { TAKES_FILTER, "cause", "cause", "C",
-			   "a cause, or a group: tls dns net peer auth mail "
-			   "self ops" },
-	[OPTION_DESTINATION] = { TAKES_FILTER, "destination", "destination",
-				 "PATTERN", "route/host:port" },
-	[OPTION_ROUTE] = { TAKES_FILTER, "route", "route", "PATTERN",
-			   "the route's name" },
-	[OPTION_SENDER] = { TAKES_FILTER, "sender", "sender", "PATTERN",
-			    "envelope sender; <> is the null sender" },
-	[OPTION_RECIPIENT] = { TAKES_FILTER, "recipient", "recipient",
-			       "PATTERN", "envelope recipient" },
-	[OPTION_MESSAGE_ID] = { TAKES_FILTER, "message-id", "message_id", "M",
-				"the Message-ID header field" },
-	[OPTION_OLDER] = { TAKES_FILTER, "older", "older", "T",
-			   "received longer ago than 30m, 4h, 2d" },
-	[OPTION_NEWER] = { TAKES_FILTER, "newer", "newer", "T",
-			   "received less long ago" },
-	[OPTION_LARGER] = { TAKES_FILTER, "larger", "larger", "N",
-			    "larger than 64K, 10M" },
-	[OPTION_UNCERTAIN] = { TAKES_FILTER, "uncertain", "uncertain", NULL,
-			       "an attempt broke off after the final dot" },
-	[OPTION_SORT] = { TAKES_LIST, "sort", "sort", "F",
-			  "received, age, size, attempts, next_attempt, "
-			  "expires, sender, destination, cause, state; -F "
-			  "turns it round" },
-	[OPTION_LIMIT] = { TAKES_LIST, "limit", "limit", "N",
-			   "at most so many messages" },
-	[OPTION_BY] = { TAKES_SUMMARY, "by", "by", "F,...",
-			"destination, cause, sender, domain" },
-	[OPTION_RAW] = { TAKES_SHOW, "raw", "raw", NULL,
-			 "the message as it was received" },
-	[OPTION_BODY] = { TAKES_SHOW, "body", "body", NULL,
-			  "what follows its headers" },
-	[OPTION_DEFERRED] = { TAKES_STATES, "deferred", "deferred", NULL,
-			      "deferred mail" },
-	[OPTION_HELD] = { TAKES_STATES, "held", "held", NULL, "held mail" },
-	[OPTION_EXPIRED] = { TAKES_STATES, "expired", "expired", NULL,
-			     "expired mail, with a fresh lifetime" },
-	[OPTION_FAILED] = { TAKES_STATES, "failed", "failed", NULL,
-			    "failed mail, with a fresh lifetime" },
-	[OPTION_DELIVERED] = { TAKES_STATES, "delivered", "delivered", NULL,
-			       "delivered mail, a second time" },
-	[OPTION_ALL] = { TAKES_CHANGE, "all", "all", NULL,
-			 "without a filter or ids: all mail" },
-	[OPTION_DRY_RUN] = { TAKES_CHANGE, "dry-run", "dry_run", NULL,
-			     "only say what would be done" },
-	[OPTION_YES] = { TAKES_CHANGE, "yes", "yes", NULL, "do not ask" },
-	[OPTION_BOUNCE] = { TAKES_BOUNCE, "bounce", "bounce", NULL,
-			    "tell the sender" },
-	[OPTION_AGAINST_QUEUE] = { TAKES_CHECK, "against-queue",
-				   "against_queue", NULL,
-				   "what it means for queued mail" },
+	[OPTION_STATE] = {TAKES_FILTER, "state", "state", "S",
+			  "queued, active, deferred, held, delivered, "
+			  "expired, failed; or several: a,b"},
+	[OPTION_CAUSE] = {TAKES_FILTER, "cause", "cause", "C",
+			  "a cause, or a group: tls dns net peer auth mail "
+			  "self ops"},
+	[OPTION_DESTINATION] = {TAKES_FILTER, "destination", "destination",
+				"PATTERN", "route/host:port"},
+	[OPTION_ROUTE] = {TAKES_FILTER, "route", "route", "PATTERN",
+			  "the route's name"},
+	[OPTION_SENDER] = {TAKES_FILTER, "sender", "sender", "PATTERN",
+			   "envelope sender; <> is the null sender"},
+	[OPTION_RECIPIENT] = {TAKES_FILTER, "recipient", "recipient", "PATTERN",
+			      "envelope recipient"},
+	[OPTION_MESSAGE_ID] = {TAKES_FILTER, "message-id", "message_id", "M",
+			       "the Message-ID header field"},
+	[OPTION_OLDER] = {TAKES_FILTER, "older", "older", "T",
+			  "received longer ago than 30m, 4h, 2d"},
+	[OPTION_NEWER] = {TAKES_FILTER, "newer", "newer", "T",
+			  "received less long ago"},
+	[OPTION_LARGER] = {TAKES_FILTER, "larger", "larger", "N",
+			   "larger than 64K, 10M"},
+	[OPTION_UNCERTAIN] = {TAKES_FILTER, "uncertain", "uncertain", NULL,
+			      "an attempt broke off after the final dot"},
+	[OPTION_SORT] = {TAKES_LIST, "sort", "sort", "F",
+			 "received, age, size, attempts, next_attempt, "
+			 "expires, sender, destination, cause, state; -F "
+			 "turns it round"},
+	[OPTION_LIMIT] = {TAKES_LIST, "limit", "limit", "N",
+			  "at most so many messages"},
+	[OPTION_BY] = {TAKES_SUMMARY, "by", "by", "F,...",
+		       "destination, cause, sender, domain"},
+	[OPTION_RAW] = {TAKES_SHOW, "raw", "raw", NULL,
+			"the message as it was received"},
+	[OPTION_BODY] = {TAKES_SHOW, "body", "body", NULL,
+			 "what follows its headers"},
+	[OPTION_DEFERRED] = {TAKES_STATES, "deferred", "deferred", NULL,
+			     "deferred mail"},
+	[OPTION_HELD] = {TAKES_STATES, "held", "held", NULL, "held mail"},
+	[OPTION_EXPIRED] = {TAKES_STATES, "expired", "expired", NULL,
+			    "expired mail, with a fresh lifetime"},
+	[OPTION_FAILED] = {TAKES_STATES, "failed", "failed", NULL,
+			   "failed mail, with a fresh lifetime"},
+	[OPTION_DELIVERED] = {TAKES_STATES, "delivered", "delivered", NULL,
+			      "delivered mail, a second time"},
+	[OPTION_ALL] = {TAKES_CHANGE, "all", "all", NULL,
+			"without a filter or ids: all mail"},
+	[OPTION_DRY_RUN] = {TAKES_CHANGE, "dry-run", "dry_run", NULL,
+			    "only say what would be done"},
+	[OPTION_YES] = {TAKES_CHANGE, "yes", "yes", NULL, "do not ask"},
+	[OPTION_BOUNCE] = {TAKES_BOUNCE, "bounce", "bounce", NULL,
+			   "tell the sender"},
+	[OPTION_AGAINST_QUEUE] = {TAKES_CHECK, "against-queue", "against_queue",
+				  NULL, "what it means for queued mail"},
 };
 _Static_assert(ARRAY_LEN(defs) == OPTION_COUNT, "an option has no definition");
 
@@ -103,9 +102,9 @@ static size_t long_options(struct option *out, unsigned sets)
 						       : no_argument,
 				.val = LONG_FIRST + i,
 			};
-	out[n++] = (struct option){ .name = "json", .val = LONG_JSON };
-	out[n++] = (struct option){ .name = "help", .val = LONG_HELP };
-	out[n] = (struct option){ 0 };
+	out[n++] = (struct option){.name = "json", .val = LONG_JSON};
+	out[n++] = (struct option){.name = "help", .val = LONG_HELP};
+	out[n] = (struct option){0};
 	return n;
 }
 
@@ -128,7 +127,7 @@ bool args_parse(struct args *a, unsigned sets, int argc, char **argv)
 	int val;
 
 	long_options(options, sets);
-	optind = 0;              /* glibc: begin anew */
+	optind = 0; /* glibc: begin anew */
 	opterr = 0;
 	while ((val = getopt_long(argc, argv, ":s:h", options, NULL)) != -1) {
 		if (val == LONG_JSON) {

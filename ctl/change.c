@@ -19,19 +19,17 @@ struct verb {
 	const char *path;
 };
 
-static const struct verb resubmit = { "resubmit", "resubmitted",
-				      "/v1/queue/resubmit" };
-static const struct verb hold = { "hold", "held", "/v1/queue/hold" };
-static const struct verb release = { "release", "released",
-				     "/v1/queue/release" };
-static const struct verb removal = { "remove", "removed",
-				     "/v1/queue/remove" };
+static const struct verb resubmit = {"resubmit", "resubmitted",
+				     "/v1/queue/resubmit"};
+static const struct verb hold = {"hold", "held", "/v1/queue/hold"};
+static const struct verb release = {"release", "released", "/v1/queue/release"};
+static const struct verb removal = {"remove", "removed", "/v1/queue/remove"};
 
 /* ------- the request */
 
 struct progress {
-	json_t *result;                  /* owned: the last line */
-	bool shown;                      /* a line of progress stands there */
+	json_t *result; /* owned: the last line */
+	bool shown; /* a line of progress stands there */
 	const struct verb *verb;
 };
 
@@ -59,16 +57,16 @@ static bool progress_line(void *arg, const json_t *object, struct span text)
 static int ask_daemon(struct context *x, const struct verb *verb,
 		      const json_t *order, json_t **result)
 {
-	struct progress p = { .verb = verb };
-	const struct sink sink = { .line = progress_line, .arg = &p };
+	struct progress p = {.verb = verb};
+	const struct sink sink = {.line = progress_line, .arg = &p};
 	struct target t;
 	struct answer a;
 	int code;
 
 	target_init(&t, x->client, verb->path);
-	request_send(&t, order, json_is_true(json_object_get(order, "progress"))
-					? &sink
-					: NULL,
+	request_send(&t, order,
+		     json_is_true(json_object_get(order, "progress")) ? &sink
+								      : NULL,
 		     &a);
 	if (p.shown)
 		fputs("\r\033[K", stderr);
@@ -90,16 +88,16 @@ static int ask_daemon(struct context *x, const struct verb *verb,
 /* Why recipients were left alone, and what to do about it. */
 static const struct reason {
 	const char *key, *called, *why;
-	bool is_advice;                  /* for resubmit */
+	bool is_advice; /* for resubmit */
 } reasons[] = {
-	{ "held", "held", "add --held", true },
-	{ "expired", "expired", "add --expired", true },
-	{ "failed", "failed", "add --failed", true },
-	{ "delivered", "delivered", "add --delivered", true },
-	{ "active", "active", "being delivered right now", false },
-	{ "no-route", "without a route", "no route matches today", false },
-	{ "unknown", "unknown", "not in the queue", false },
-	{ "gone", "gone", "settled in the meantime", false },
+	{"held", "held", "add --held", true},
+	{"expired", "expired", "add --expired", true},
+	{"failed", "failed", "add --failed", true},
+	{"delivered", "delivered", "add --delivered", true},
+	{"active", "active", "being delivered right now", false},
+	{"no-route", "without a route", "no route matches today", false},
+	{"unknown", "unknown", "not in the queue", false},
+	{"gone", "gone", "settled in the meantime", false},
 };
 
 static const struct reason *reason_of(const char *key)
@@ -115,7 +113,7 @@ static void print_skipped(const struct verb *verb, const json_t *result)
 	json_t *skipped = json_object_get(result, "skipped"), *value;
 	const char *key;
 
-	json_object_foreach (skipped, key, value) {
+	json_object_foreach(skipped, key, value) {
 		const struct reason *r = reason_of(key);
 		bool says_why = r && (!r->is_advice || verb == &resubmit);
 

@@ -16,13 +16,13 @@ enum {
 };
 
 static const struct column columns[] = {
-	{ .title = "DESTINATION", .min = 12 },
-	{ .title = "STATE" },
-	{ .title = "SINCE", .align = COLUMN_RIGHT },
-	{ .title = "MESSAGES", .align = COLUMN_RIGHT },
-	{ .title = "CONNS", .align = COLUMN_RIGHT, .drop = 1 },
-	{ .title = "PROBE", .align = COLUMN_RIGHT },
-	{ .title = "CAUSE", .min = 12 },
+	{.title = "DESTINATION", .min = 12},
+	{.title = "STATE"},
+	{.title = "SINCE", .align = COLUMN_RIGHT},
+	{.title = "MESSAGES", .align = COLUMN_RIGHT},
+	{.title = "CONNS", .align = COLUMN_RIGHT, .drop = 1},
+	{.title = "PROBE", .align = COLUMN_RIGHT},
+	{.title = "CAUSE", .min = 12},
 };
 
 static void add_row(struct table *t, const json_t *row, int64_t now_ms)
@@ -36,10 +36,10 @@ static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 		 (long long)number_of(row, "messages"));
 	snprintf(connections, sizeof(connections), "%lld",
 		 (long long)number_of(row, "connections"));
-	table_add(t, (const char *[]){ text_of(row, "destination"),
-				       text_of(row, "state"), since, messages,
-				       connections, probe,
-				       text_of(row, "cause") });
+	table_add(t,
+		  (const char *[]){text_of(row, "destination"),
+				   text_of(row, "state"), since, messages,
+				   connections, probe, text_of(row, "cause")});
 	table_note(t, "said", text_of(row, "reply"));
 	table_note(t, "remedy", text_of(row, "remedy"));
 }
@@ -57,7 +57,7 @@ static bool keep_line(void *arg, const json_t *row, struct span text)
 static int request_rows(struct context *x, const char *path, const json_t *body,
 			json_t *rows)
 {
-	const struct sink sink = { .line = keep_line, .arg = rows };
+	const struct sink sink = {.line = keep_line, .arg = rows};
 	struct target t;
 	struct answer a;
 	int code;
@@ -72,12 +72,12 @@ static int request_rows(struct context *x, const char *path, const json_t *body,
 
 static void print_rows(const struct context *x, const json_t *rows)
 {
-	struct table *t = table_new(stdout, columns, ARRAY_LEN(columns),
-				    x->width);
+	struct table *t =
+		table_new(stdout, columns, ARRAY_LEN(columns), x->width);
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row) {
 		if (x->args.json)
 			print_json(row);
 		else
@@ -105,7 +105,7 @@ static const json_t *find_row(const json_t *rows, const char *name)
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach (rows, i, row)
+	json_array_foreach(rows, i, row)
 		if (strcmp(text_of(row, "destination"), name) == 0)
 			return row;
 	return NULL;
@@ -127,7 +127,7 @@ static json_t *outcomes(const json_t *probed, const json_t *now,
 	size_t i;
 
 	*over = true;
-	json_array_foreach (probed, i, row) {
+	json_array_foreach(probed, i, row) {
 		const json_t *found =
 			find_row(now, text_of(row, "destination"));
 

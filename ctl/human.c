@@ -10,7 +10,7 @@
 
 int64_t human_parse_ms(const char *rfc3339)
 {
-	struct tm tm = { 0 };
+	struct tm tm = {0};
 	const char *rest;
 
 	if (!rfc3339)

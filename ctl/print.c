@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-	FIRST_PAGE = 500,                /* rows that decide the widths */
+	FIRST_PAGE = 500, /* rows that decide the widths */
 	CELL_MAX = 4096,
 	WIDTH_MIN = 20,
 	WIDTH_USUAL = 80,
@@ -21,7 +21,7 @@ enum {
 
 /* A row, or a note to the row before. */
 struct line {
-	char *cells[TABLE_COLUMNS_MAX];  /* owned, escaped; a note has two */
+	char *cells[TABLE_COLUMNS_MAX]; /* owned, escaped; a note has two */
 	bool is_note;
 };
 
@@ -30,18 +30,18 @@ struct table {
 	const struct column *columns;
 	size_t n;
 	unsigned width;
-	size_t rows;                     /* added so far */
+	size_t rows; /* added so far */
 
-	struct line *page;               /* owned; NULL when printed */
+	struct line *page; /* owned; NULL when printed */
 	size_t nlines;
-	unsigned widths[TABLE_COLUMNS_MAX];      /* 0: left out */
+	unsigned widths[TABLE_COLUMNS_MAX]; /* 0: left out */
 };
 
 /* ------- text */
 
 static char *escape(const char *text)
 {
-	struct span s = { text, strnlen(text, CELL_MAX) };
+	struct span s = {text, strnlen(text, CELL_MAX)};
 	struct buf b;
 
 	buf_init(&b, (size_t)CELL_MAX * 4);
@@ -94,7 +94,7 @@ static void print_line_of_text(FILE *out, struct span line)
 		const char *tab = memchr(line.at, '\t', line.len);
 		size_t n = tab ? (size_t)(tab - line.at) : line.len;
 
-		BUG_ON(!buf_add_escaped(&b, (struct span){ line.at, n }));
+		BUG_ON(!buf_add_escaped(&b, (struct span){line.at, n}));
 		line = span_skip(line, n);
 		if (tab) {
 			BUG_ON(!buf_add(&b, SPAN("\t")));
@@ -110,7 +110,7 @@ void print_lines(FILE *out, const char *text)
 {
 	while (*text) {
 		size_t len = strcspn(text, "\n");
-		struct span line = { text, len };
+		struct span line = {text, len};
 
 		if (len > 0 && text[len - 1] == '\r')
 			line.len--;
@@ -195,8 +195,7 @@ static bool shrink(struct table *t)
 	size_t widest = t->n;
 
 	for (size_t c = 0; c < t->n; c++) {
-		if (t->columns[c].min == 0 ||
-		    t->widths[c] <= t->columns[c].min)
+		if (t->columns[c].min == 0 || t->widths[c] <= t->columns[c].min)
 			continue;
 		if (widest == t->n || t->widths[c] > t->widths[widest])
 			widest = c;
@@ -226,7 +225,7 @@ static bool drop(struct table *t, bool *dropped)
 
 static void choose_widths(struct table *t)
 {
-	bool dropped[TABLE_COLUMNS_MAX] = { false };
+	bool dropped[TABLE_COLUMNS_MAX] = {false};
 
 	do {
 		natural_widths(t);
@@ -349,7 +348,7 @@ struct table *table_new(FILE *out, const struct column *columns,
 
 void table_add(struct table *t, const char *const *cells)
 {
-	struct line l = { .is_note = false };
+	struct line l = {.is_note = false};
 
 	for (size_t c = 0; c < t->n; c++)
 		l.cells[c] = escape(cells[c] ? cells[c] : "");
@@ -359,7 +358,7 @@ void table_add(struct table *t, const char *const *cells)
 
 void table_note(struct table *t, const char *label, const char *text)
 {
-	struct line l = { .is_note = true };
+	struct line l = {.is_note = true};
 
 	if (!text || text[0] == '\0')
 		return;

@@ -12,16 +12,16 @@
 /* ------- queue list */
 
 static const struct column list_columns[] = {
-	{ .title = "ID" },
-	{ .title = "STATE" },
-	{ .title = "AGE", .align = COLUMN_RIGHT },
-	{ .title = "SIZE", .align = COLUMN_RIGHT, .drop = 2 },
-	{ .title = "SENDER", .min = 9 },
-	{ .title = "RECIPIENTS", .min = 9 },
-	{ .title = "DESTINATION", .min = 8, .drop = 1 },
-	{ .title = "TRIES", .align = COLUMN_RIGHT, .drop = 3 },
-	{ .title = "NEXT", .align = COLUMN_RIGHT },
-	{ .title = "CAUSE", .min = 20 },
+	{.title = "ID"},
+	{.title = "STATE"},
+	{.title = "AGE", .align = COLUMN_RIGHT},
+	{.title = "SIZE", .align = COLUMN_RIGHT, .drop = 2},
+	{.title = "SENDER", .min = 9},
+	{.title = "RECIPIENTS", .min = 9},
+	{.title = "DESTINATION", .min = 8, .drop = 1},
+	{.title = "TRIES", .align = COLUMN_RIGHT, .drop = 3},
+	{.title = "NEXT", .align = COLUMN_RIGHT},
+	{.title = "CAUSE", .min = 20},
 };
 
 struct listing {
@@ -63,17 +63,16 @@ static bool list_line(void *arg, const json_t *row, struct span text)
 	size_human(size, (uint64_t)number_of(row, "size"));
 	next_text(next, time_of(row, "next_attempt"), l->now_ms);
 	recipients_text(recipients, sizeof(recipients), row);
-	snprintf(tries, sizeof(tries), "%d",
-		 (int)number_of(row, "attempts"));
+	snprintf(tries, sizeof(tries), "%d", (int)number_of(row, "attempts"));
 	snprintf(cause, sizeof(cause), "%s%s", text_of(row, "cause"),
 		 json_is_true(json_object_get(row, "uncertain"))
 			 ? " (uncertain)"
 			 : "");
-	table_add(l->table, (const char *[]){
-				    text_of(row, "id"), text_of(row, "state"),
-				    age, size, sender[0] ? sender : "<>",
-				    recipients, text_of(row, "destination"),
-				    tries, next, cause });
+	table_add(l->table,
+		  (const char *[]){text_of(row, "id"), text_of(row, "state"),
+				   age, size, sender[0] ? sender : "<>",
+				   recipients, text_of(row, "destination"),
+				   tries, next, cause});
 	return !ferror(stdout);
 }
 
@@ -82,7 +81,7 @@ static int request_lines(struct context *x, const struct target *t,
 			 bool (*line)(void *, const json_t *, struct span),
 			 void *arg)
 {
-	struct sink sink = { .line = line, .arg = arg };
+	struct sink sink = {.line = line, .arg = arg};
 	struct answer a;
 	int code;
 
@@ -106,7 +105,7 @@ static int finish_table(const struct context *x, struct table *table, int code,
 
 int run_queue_list(struct context *x)
 {
-	struct listing l = { .now_ms = x->now_ms };
+	struct listing l = {.now_ms = x->now_ms};
 	struct target t;
 	int code;
 
@@ -122,21 +121,20 @@ int run_queue_list(struct context *x)
 /* ------- queue summary */
 
 static const struct column summary_columns[] = {
-	{ .title = "MESSAGES", .align = COLUMN_RIGHT },
-	{ .title = "RCPTS", .align = COLUMN_RIGHT },
-	{ .title = "SIZE", .align = COLUMN_RIGHT },
-	{ .title = "OLDEST", .align = COLUMN_RIGHT },
-	{ .title = "EXPIRES", .align = COLUMN_RIGHT },
-	{ .title = "STATE" },
-	{ .title = "CAUSE" },
-	{ .title = "OF", .min = 10 },
+	{.title = "MESSAGES", .align = COLUMN_RIGHT},
+	{.title = "RCPTS", .align = COLUMN_RIGHT},
+	{.title = "SIZE", .align = COLUMN_RIGHT},
+	{.title = "OLDEST", .align = COLUMN_RIGHT},
+	{.title = "EXPIRES", .align = COLUMN_RIGHT},
+	{.title = "STATE"},
+	{.title = "CAUSE"},
+	{.title = "OF", .min = 10},
 };
 
 /* What the group has in common besides state and cause. */
 static void group_text(char *out, size_t size, const json_t *row)
 {
-	static const char *const keys[] = { "destination", "sender",
-					    "domain" };
+	static const char *const keys[] = {"destination", "sender", "domain"};
 	size_t used = 0;
 
 	out[0] = '\0';
@@ -174,10 +172,9 @@ static bool summary_line(void *arg, const json_t *row, struct span text)
 		human_short(oldest, number_of(row, "oldest_s") * 1000);
 	next_text(expiry, time_of(row, "next_expiry"), l->now_ms);
 	group_text(of, sizeof(of), row);
-	table_add(l->table,
-		  (const char *[]){ messages, recipients, size, oldest, expiry,
-				    text_of(row, "state"),
-				    text_of(row, "cause"), of });
+	table_add(l->table, (const char *[]){messages, recipients, size, oldest,
+					     expiry, text_of(row, "state"),
+					     text_of(row, "cause"), of});
 	if (text_of(row, "cause")[0])
 		table_note(l->table, "said", text_of(row, "reply"));
 	table_note(l->table, "remedy", text_of(row, "remedy"));
@@ -186,7 +183,7 @@ static bool summary_line(void *arg, const json_t *row, struct span text)
 
 int run_queue_summary(struct context *x)
 {
-	struct listing l = { .now_ms = x->now_ms };
+	struct listing l = {.now_ms = x->now_ms};
 	struct target t;
 	int code;
 

@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 enum {
-	LINE_MAX_BYTES = 16 << 20,       /* a history of 1000 recipients */
+	LINE_MAX_BYTES = 16 << 20, /* a history of 1000 recipients */
 	CONNECT_TIMEOUT_S = 10,
 };
 
 struct client {
-	CURL *curl;                      /* owned */
-	char *socket;                    /* owned */
+	CURL *curl; /* owned */
+	char *socket; /* owned */
 };
 
 struct client *client_open(const char *socket)
@@ -45,13 +45,13 @@ void client_close(struct client *c)
 
 void target_init(struct target *t, struct client *c, const char *path)
 {
-	*t = (struct target){ .client = c, .text = xstrdup(path) };
+	*t = (struct target){.client = c, .text = xstrdup(path)};
 }
 
 static char *percent(const struct target *t, const char *text)
 {
-	char *escaped = curl_easy_escape(t->client->curl, text,
-					 (int)strlen(text));
+	char *escaped =
+		curl_easy_escape(t->client->curl, text, (int)strlen(text));
 	char *copy;
 
 	BUG_ON(!escaped);
@@ -90,9 +90,9 @@ void target_release(struct target *t)
 struct incoming {
 	CURL *curl;
 	const struct sink *sink;
-	struct buf buf;                  /* an unfinished line, or the object */
+	struct buf buf; /* an unfinished line, or the object */
 	bool enough;
-	bool broken;                     /* no JSON, or too long */
+	bool broken; /* no JSON, or too long */
 };
 
 /* Whole lines at the front of the buffer. */
@@ -101,7 +101,7 @@ static bool take_lines(struct incoming *in)
 	for (;;) {
 		struct span s = buf_span(&in->buf);
 		const char *end = s.len ? memchr(s.at, '\n', s.len) : NULL;
-		struct span line = { s.at, end ? (size_t)(end - s.at) : 0 };
+		struct span line = {s.at, end ? (size_t)(end - s.at) : 0};
 		json_t *object;
 		bool more;
 
@@ -130,7 +130,7 @@ static bool is_wanted(const struct incoming *in)
 static size_t on_data(char *at, size_t size, size_t n, void *arg)
 {
 	struct incoming *in = arg;
-	struct span bytes = { at, size * n };
+	struct span bytes = {at, size * n};
 
 	if (is_wanted(in) && in->sink->bytes) {
 		in->enough = !in->sink->bytes(in->sink->arg, bytes);
@@ -170,9 +170,10 @@ static void not_connected(const struct client *c, struct answer *a)
 
 static void judge_refusal(struct answer *a)
 {
-	const char *text = a->object ? json_string_value(json_object_get(
-					       a->object, "error"))
-				     : NULL;
+	const char *text =
+		a->object
+			? json_string_value(json_object_get(a->object, "error"))
+			: NULL;
 
 	fail(a, OUTCOME_REFUSED,
 	     text ? xstrdup(text)
@@ -230,11 +231,11 @@ void request_send(const struct target *t, const json_t *body,
 		  const struct sink *sink, struct answer *out)
 {
 	CURL *curl = t->client->curl;
-	struct incoming in = { .curl = curl, .sink = sink };
+	struct incoming in = {.curl = curl, .sink = sink};
 	struct curl_slist *headers = NULL;
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
-	*out = (struct answer){ .outcome = OUTCOME_OK };
+	*out = (struct answer){.outcome = OUTCOME_OK};
 	buf_init(&in.buf, LINE_MAX_BYTES);
 	set_options(t, &in);
 	if (text) {
@@ -255,5 +256,5 @@ void answer_release(struct answer *a)
 {
 	json_decref(a->object);
 	free(a->error);
-	*a = (struct answer){ 0 };
+	*a = (struct answer){0};
 }

@@ -106,7 +106,7 @@ static void print_message(const struct context *x, const json_t *m)
 	size_t i;
 
 	print_envelope(x, m);
-	json_array_foreach (list, i, r)
+	json_array_foreach(list, i, r)
 		print_recipient(x, r);
 	putchar('\n');
 	print_lines(stdout, text_of(m, "headers"));
@@ -132,7 +132,7 @@ static bool print_bytes(void *arg, struct span bytes)
 /* The message's bytes: "raw" or "body". */
 static int show_bytes(struct target *t, const char *part)
 {
-	const struct sink sink = { .bytes = print_bytes };
+	const struct sink sink = {.bytes = print_bytes};
 	struct answer a;
 	int code;
 

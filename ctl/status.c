@@ -28,11 +28,11 @@ static void print_troubles(const json_t *status)
 	int64_t failing = 0, suspended = 0, low = 0;
 	size_t i;
 
-	json_array_foreach (list, i, d) {
+	json_array_foreach(list, i, d) {
 		failing += strcmp(text_of(d, "state"), "failing") == 0;
 		suspended += strcmp(text_of(d, "state"), "suspended") == 0;
 	}
-	json_array_foreach (certs, i, cert)
+	json_array_foreach(certs, i, cert)
 		low += number_of(cert, "days_left") < DAYS_LEFT_LOW;
 	if (failing > 0)
 		printf(", %lld destination%s failing", (long long)failing,
@@ -42,8 +42,8 @@ static void print_troubles(const json_t *status)
 	if (low > 0)
 		printf(", %lld certificate%s to renew", (long long)low,
 		       low == 1 ? "" : "s");
-	if (json_is_true(json_object_get(json_object_get(status, "queue"),
-					 "full")))
+	if (json_is_true(
+		    json_object_get(json_object_get(status, "queue"), "full")))
 		printf(", QUEUE FULL: new mail is refused");
 }
 
@@ -76,7 +76,7 @@ static void print_states(const json_t *status)
 	const char *state;
 
 	printf("messages: ");
-	json_object_foreach (messages, state, value) {
+	json_object_foreach(messages, state, value) {
 		if (json_integer_value(value) == 0)
 			continue;
 		printf("%s%lld %s", separator,
@@ -106,11 +106,11 @@ static void print_queue(const json_t *status)
 /* ------- what is not well */
 
 static const struct column destination_columns[] = {
-	{ .title = "DESTINATION", .min = 12 },
-	{ .title = "STATE" },
-	{ .title = "SINCE", .align = COLUMN_RIGHT },
-	{ .title = "PROBE", .align = COLUMN_RIGHT },
-	{ .title = "CAUSE", .min = 12 },
+	{.title = "DESTINATION", .min = 12},
+	{.title = "STATE"},
+	{.title = "SINCE", .align = COLUMN_RIGHT},
+	{.title = "PROBE", .align = COLUMN_RIGHT},
+	{.title = "CAUSE", .min = 12},
 };
 
 static void print_destinations(const struct context *x, const json_t *status)
@@ -124,14 +124,14 @@ static void print_destinations(const struct context *x, const json_t *status)
 	putchar('\n');
 	t = table_new(stdout, destination_columns,
 		      ARRAY_LEN(destination_columns), x->width);
-	json_array_foreach (list, i, d) {
+	json_array_foreach(list, i, d) {
 		char since[HUMAN_TEXT_MAX], probe[HUMAN_TEXT_MAX];
 
 		human_ago(since, time_of(d, "since"), x->now_ms);
 		human_in(probe, time_of(d, "next_probe"), x->now_ms);
-		table_add(t, (const char *[]){ text_of(d, "destination"),
-					       text_of(d, "state"), since,
-					       probe, text_of(d, "cause") });
+		table_add(t, (const char *[]){text_of(d, "destination"),
+					      text_of(d, "state"), since, probe,
+					      text_of(d, "cause")});
 		table_note(t, "said", text_of(d, "reply"));
 		table_note(t, "remedy", text_of(d, "remedy"));
 	}
@@ -139,10 +139,10 @@ static void print_destinations(const struct context *x, const json_t *status)
 }
 
 static const struct column certificate_columns[] = {
-	{ .title = "CERTIFICATE", .min = 8 },
-	{ .title = "DAYS LEFT", .align = COLUMN_RIGHT },
-	{ .title = "NAMES", .min = 12 },
-	{ .title = "FILE", .min = 12, .drop = 1 },
+	{.title = "CERTIFICATE", .min = 8},
+	{.title = "DAYS LEFT", .align = COLUMN_RIGHT},
+	{.title = "NAMES", .min = 12},
+	{.title = "FILE", .min = 12, .drop = 1},
 };
 
 static void print_certificates(const struct context *x, const json_t *status)
@@ -156,7 +156,7 @@ static void print_certificates(const struct context *x, const json_t *status)
 	putchar('\n');
 	t = table_new(stdout, certificate_columns,
 		      ARRAY_LEN(certificate_columns), x->width);
-	json_array_foreach (list, i, cert) {
+	json_array_foreach(list, i, cert) {
 		int64_t days = number_of(cert, "days_left");
 		char left[32];
 
@@ -164,9 +164,9 @@ static void print_certificates(const struct context *x, const json_t *status)
 			snprintf(left, sizeof(left), "EXPIRED");
 		else
 			snprintf(left, sizeof(left), "%lld", (long long)days);
-		table_add(t, (const char *[]){ text_of(cert, "identity"), left,
-					       text_of(cert, "names"),
-					       text_of(cert, "file") });
+		table_add(t, (const char *[]){text_of(cert, "identity"), left,
+					      text_of(cert, "names"),
+					      text_of(cert, "file")});
 		if (days < DAYS_LEFT_LOW)
 			table_note(t, "remedy",
 				   "renew it, put it into its file, then "

@@ -12,19 +12,19 @@
 enum { YEAR_LEN = sizeof("2026-") - 1 };
 
 static const struct column columns[] = {
-	{ .title = "TIME" },
-	{ .title = "EVENT" },
-	{ .title = "TOOK", .align = COLUMN_RIGHT, .drop = 3 },
-	{ .title = "RECIPIENT", .min = 12 },
-	{ .title = "DESTINATION", .min = 16, .drop = 2 },
-	{ .title = "TLS" },
-	{ .title = "STATUS", .drop = 1 },
-	{ .title = "CAUSE", .min = 20 },
+	{.title = "TIME"},
+	{.title = "EVENT"},
+	{.title = "TOOK", .align = COLUMN_RIGHT, .drop = 3},
+	{.title = "RECIPIENT", .min = 12},
+	{.title = "DESTINATION", .min = 16, .drop = 2},
+	{.title = "TLS"},
+	{.title = "STATUS", .drop = 1},
+	{.title = "CAUSE", .min = 20},
 };
 
 struct history {
 	struct context *x;
-	struct table *table;             /* of the message in hand, or NULL */
+	struct table *table; /* of the message in hand, or NULL */
 };
 
 static void end_message(struct history *h)
@@ -57,8 +57,8 @@ static void print_received(struct history *h, const json_t *ev)
 		fputs(", ", stdout);
 		print_text(stdout, text_of(ev, "helo"));
 	}
-	printf(", %s\n", text_of(ev, "tls")[0] ? text_of(ev, "tls")
-					       : "without TLS");
+	printf(", %s\n",
+	       text_of(ev, "tls")[0] ? text_of(ev, "tls") : "without TLS");
 	if (text_of(ev, "message_id")[0]) {
 		printf("   message-id: ");
 		print_text(stdout, text_of(ev, "message_id"));
@@ -91,12 +91,11 @@ static void print_event(struct history *h, const json_t *ev)
 	if (duration_s > 0)
 		snprintf(took, sizeof(took), "%.1fs", duration_s);
 	tls_text(tls, sizeof(tls), ev);
-	table_add(h->table,
-		  (const char *[]){ at, text_of(ev, "event"), took,
-				    text_of(ev, "recipient"),
-				    text_of(ev, "destination"), tls,
-				    text_of(ev, "status"),
-				    text_of(ev, "cause") });
+	table_add(h->table, (const char *[]){at, text_of(ev, "event"), took,
+					     text_of(ev, "recipient"),
+					     text_of(ev, "destination"), tls,
+					     text_of(ev, "status"),
+					     text_of(ev, "cause")});
 	table_note(h->table, "by", text_of(ev, "actor"));
 	table_note(h->table, "host", text_of(ev, "address"));
 	table_note(h->table, "said", text_of(ev, "reply"));
@@ -121,8 +120,8 @@ static bool trace_line(void *arg, const json_t *ev, struct span text)
 
 int run_trace(struct context *x)
 {
-	struct history h = { .x = x };
-	struct sink sink = { .line = trace_line, .arg = &h };
+	struct history h = {.x = x};
+	struct sink sink = {.line = trace_line, .arg = &h};
 	struct target t;
 	struct answer a;
 	int code;

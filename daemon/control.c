@@ -19,7 +19,7 @@
 #include "daemon/endpoint.h"
 
 enum {
-	BODY_MAX_BYTES = 1 << 20,        /* tens of thousands of ids */
+	BODY_MAX_BYTES = 1 << 20, /* tens of thousands of ids */
 	HEADERS_MAX_BYTES = 16384,
 	/* For a request to come in, and between pieces of an answer. */
 	TIMEOUT_S = 60,
@@ -44,22 +44,20 @@ static const struct endpoint {
 	enum right right;
 	call_step *run;
 } endpoints[] = {
-	{ EVHTTP_REQ_GET, "/v1/status", MAY_READ, endpoint_status },
-	{ EVHTTP_REQ_GET, "/v1/queue", MAY_READ, endpoint_list },
-	{ EVHTTP_REQ_GET, "/v1/queue/summary", MAY_READ, endpoint_summary },
-	{ EVHTTP_REQ_POST, "/v1/queue/resubmit", MAY_CHANGE,
-	  endpoint_resubmit },
-	{ EVHTTP_REQ_POST, "/v1/queue/hold", MAY_CHANGE, endpoint_hold },
-	{ EVHTTP_REQ_POST, "/v1/queue/release", MAY_CHANGE, endpoint_release },
-	{ EVHTTP_REQ_POST, "/v1/queue/remove", MAY_CHANGE, endpoint_remove },
-	{ EVHTTP_REQ_GET, "/v1/queue/", MAY_READ, endpoint_message },
-	{ EVHTTP_REQ_GET, "/v1/trace/", MAY_READ, endpoint_trace },
-	{ EVHTTP_REQ_GET, "/v1/destinations", MAY_READ, endpoint_destinations },
-	{ EVHTTP_REQ_POST, "/v1/destinations/probe", MAY_CHANGE,
-	  endpoint_probe },
-	{ EVHTTP_REQ_POST, "/v1/reload", MAY_CHANGE, endpoint_reload },
-	{ EVHTTP_REQ_POST, "/v1/log-level", MAY_CHANGE, endpoint_log_level },
-	{ EVHTTP_REQ_GET, "/v1/check-config", MAY_READ, endpoint_check_config },
+	{EVHTTP_REQ_GET, "/v1/status", MAY_READ, endpoint_status},
+	{EVHTTP_REQ_GET, "/v1/queue", MAY_READ, endpoint_list},
+	{EVHTTP_REQ_GET, "/v1/queue/summary", MAY_READ, endpoint_summary},
+	{EVHTTP_REQ_POST, "/v1/queue/resubmit", MAY_CHANGE, endpoint_resubmit},
+	{EVHTTP_REQ_POST, "/v1/queue/hold", MAY_CHANGE, endpoint_hold},
+	{EVHTTP_REQ_POST, "/v1/queue/release", MAY_CHANGE, endpoint_release},
+	{EVHTTP_REQ_POST, "/v1/queue/remove", MAY_CHANGE, endpoint_remove},
+	{EVHTTP_REQ_GET, "/v1/queue/", MAY_READ, endpoint_message},
+	{EVHTTP_REQ_GET, "/v1/trace/", MAY_READ, endpoint_trace},
+	{EVHTTP_REQ_GET, "/v1/destinations", MAY_READ, endpoint_destinations},
+	{EVHTTP_REQ_POST, "/v1/destinations/probe", MAY_CHANGE, endpoint_probe},
+	{EVHTTP_REQ_POST, "/v1/reload", MAY_CHANGE, endpoint_reload},
+	{EVHTTP_REQ_POST, "/v1/log-level", MAY_CHANGE, endpoint_log_level},
+	{EVHTTP_REQ_GET, "/v1/check-config", MAY_READ, endpoint_check_config},
 };
 
 /* The part of path behind the endpoint's, or NULL if it is another's. */
@@ -198,8 +196,7 @@ enum status control_start(struct control **out, const struct control_conf *conf,
 		free(ctl);
 		return err_temp(e, 3, 0, "serve the control socket: no memory");
 	}
-	evhttp_set_allowed_methods(ctl->http,
-				   EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_allowed_methods(ctl->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
 	evhttp_set_max_body_size(ctl->http, BODY_MAX_BYTES);
 	evhttp_set_max_headers_size(ctl->http, HEADERS_MAX_BYTES);
 	evhttp_set_timeout(ctl->http, TIMEOUT_S);

@@ -28,9 +28,9 @@
 #include "daemon/route.h"
 
 enum {
-	PAGE = 256,                      /* messages in one go */
-	PAGE_RECIPIENTS = 2048,          /* and recipients */
-	FORGET_EVERY = 10000,            /* messages resubmitted */
+	PAGE = 256, /* messages in one go */
+	PAGE_RECIPIENTS = 2048, /* and recipients */
+	FORGET_EVERY = 10000, /* messages resubmitted */
 	REQUEST_LOGGED_MAX = 512,
 };
 
@@ -39,25 +39,25 @@ struct edit {
 	struct edit *next;
 	struct write write;
 	struct work *work;
-	struct change *changes;          /* owned */
-	struct event *events;            /* owned; of the same number */
+	struct change *changes; /* owned */
+	struct event *events; /* owned; of the same number */
 };
 
 struct work {
-	struct call *call;               /* borrowed: it owns us */
+	struct call *call; /* borrowed: it owns us */
 	struct order order;
 	char actor[CALL_ACTOR_MAX];
-	struct view view;                /* of the page in hand */
+	struct view view; /* of the page in hand */
 
 	uint64_t cursor;
-	size_t next_id;                  /* into order.ids */
+	size_t next_id; /* into order.ids */
 	bool more;
 
-	struct edit *edits;              /* owned; of the page */
-	size_t pending;                  /* at the writer */
-	size_t chosen;                   /* recipients of the page */
-	bool begun;                      /* a resubmission: dispatch knows */
-	uint64_t forget_at;              /* messages */
+	struct edit *edits; /* owned; of the page */
+	size_t pending; /* at the writer */
+	size_t chosen; /* recipients of the page */
+	bool begun; /* a resubmission: dispatch knows */
+	uint64_t forget_at; /* messages */
 
 	/* What is answered. */
 	uint64_t messages, recipients;
@@ -383,8 +383,8 @@ static enum status take_named(struct work *w, struct store *store,
 {
 	const struct order *o = &w->order;
 
-	for (size_t n = 0; n < PAGE && w->next_id < o->nids &&
-			   w->chosen < PAGE_RECIPIENTS;
+	for (size_t n = 0;
+	     n < PAGE && w->next_id < o->nids && w->chosen < PAGE_RECIPIENTS;
 	     n++) {
 		struct message *m;
 		enum status st;

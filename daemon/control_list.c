@@ -13,7 +13,7 @@
 #include "daemon/endpoint.h"
 
 enum {
-	PAGE = 256,                      /* messages in one go */
+	PAGE = 256, /* messages in one go */
 	SORT_MAX = 10000,
 	TEXT_KEY_MAX = 64,
 };
@@ -46,26 +46,26 @@ static const char *const sort_words[] = {
 
 /* What a message is sorted by; ids break ties. */
 struct key {
-	int64_t  number;
-	char     text[TEXT_KEY_MAX];
+	int64_t number;
+	char text[TEXT_KEY_MAX];
 	uint64_t id;
 };
 
 struct list {
-	struct call *call;               /* borrowed */
+	struct call *call; /* borrowed */
 	struct filter filter;
 	enum sort sort;
 	bool descending;
-	bool keeping;                    /* keys are needed: not by arrival */
+	bool keeping; /* keys are needed: not by arrival */
 	bool limited;
 	size_t limit;
 
-	struct view view;                /* of the page in hand */
-	struct evbuffer *out;            /* owned */
+	struct view view; /* of the page in hand */
+	struct evbuffer *out; /* owned */
 	uint64_t cursor;
 	size_t sent;
 
-	struct key *keys;                /* owned; a heap, later sorted */
+	struct key *keys; /* owned; a heap, later sorted */
 	size_t nkeys, next;
 	bool too_many;
 };
@@ -114,7 +114,7 @@ static bool limit_parse(struct list *l, const char *text)
 /* False: the call has been answered. */
 static bool read_parameters(struct call *c, struct list *l)
 {
-	static const char *const own[] = { "sort", "limit", NULL };
+	static const char *const own[] = {"sort", "limit", NULL};
 	const char *sort = call_param(c, "sort");
 	const char *limit = call_param(c, "limit");
 
@@ -171,8 +171,7 @@ static void send_page(struct call *c)
 		call_break(c);
 		return;
 	}
-	call_send(c, l->out,
-		  more && l->sent < l->limit ? send_page : call_end);
+	call_send(c, l->out, more && l->sent < l->limit ? send_page : call_end);
 }
 
 /* ------- sorted */
@@ -182,7 +181,7 @@ static void key_of(const struct list *l, const struct message *m,
 {
 	const char *text = "";
 
-	*k = (struct key){ .id = m->id };
+	*k = (struct key){.id = m->id};
 	switch (l->sort) {
 	case SORT_RECEIVED:
 		k->number = m->received_ms;

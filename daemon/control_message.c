@@ -15,9 +15,9 @@ enum part { PART_ENVELOPE, PART_RAW, PART_BODY };
 
 struct show {
 	uint64_t id;
-	struct message *message;         /* owned */
-	uint64_t at;                     /* of the next piece */
-	struct evbuffer *out;            /* owned */
+	struct message *message; /* owned */
+	uint64_t at; /* of the next piece */
+	struct evbuffer *out; /* owned */
 };
 
 static void show_free(void *state)
@@ -119,7 +119,7 @@ static void on_view(struct call *c)
 
 	buf_init(&b, HEADERS_SHOWN_MAX);
 	if (read_headers(store, s->message, &b, &end, &e) == ST_OK)
-		send_envelope(c, (struct span){ buf_span(&b).at, end });
+		send_envelope(c, (struct span){buf_span(&b).at, end});
 	else
 		send_envelope(c, SPAN("(damaged)\r\n"));
 	buf_release(&b);

@@ -18,7 +18,7 @@ static enum status socket_address(struct sockaddr_un *sun, const char *path,
 {
 	size_t len = strlen(path);
 
-	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	*sun = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (len >= sizeof(sun->sun_path))
 		return err_perm(e, 3, 5, "control.socket: %s is too long",
 				path);
@@ -35,9 +35,9 @@ static bool is_stale(const struct sockaddr_un *sun)
 
 	if (fd < 0)
 		return false;
-	refused = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) !=
-			  0 &&
-		  errno == ECONNREFUSED;
+	refused =
+		connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) != 0 &&
+		errno == ECONNREFUSED;
 	close(fd);
 	return refused && lstat(sun->sun_path, &st) == 0 &&
 	       S_ISSOCK(st.st_mode);

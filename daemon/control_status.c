@@ -19,15 +19,15 @@ static json_t *by_state(const struct census *census, enum count what)
 		RCPT_QUEUED,  STATE_ACTIVE, RCPT_DEFERRED,  RCPT_HELD,
 		RCPT_EXPIRED, RCPT_FAILED,  RCPT_DELIVERED,
 	};
-	json_int_t counts[SHOWN_STATES] = { 0 };
+	json_int_t counts[SHOWN_STATES] = {0};
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < census->n; i++) {
 		const struct group *g = &census->groups[i];
 
-		counts[g->state] += (json_int_t)(what == COUNT_MESSAGES
-							 ? g->messages
-							 : g->recipients);
+		counts[g->state] +=
+			(json_int_t)(what == COUNT_MESSAGES ? g->messages
+							    : g->recipients);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		json_object_set_new(o, shown_state_word(order[i]),
@@ -68,10 +68,10 @@ static json_t *queue(struct store *store, const struct census *census,
 	json_t *o = json_object();
 
 	store->ops->space(store, &space);
-	json_object_set_new(o, "oldest_s",
-			    oldest ? json_integer((clock_wall_ms() - oldest) /
-						  1000)
-				   : json_null());
+	json_object_set_new(
+		o, "oldest_s",
+		oldest ? json_integer((clock_wall_ms() - oldest) / 1000)
+		       : json_null());
 	json_object_set_new(o, "used_bytes", number(space.used_bytes));
 	json_object_set_new(o, "max_bytes", number(space.max_bytes));
 	json_object_set_new(o, "free_disk_bytes",
@@ -132,9 +132,8 @@ static json_t *certificates(const struct snapshot *s)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < s->conf->nidentities; i++)
-		json_array_append_new(list,
-				      certificate(&s->conf->identities[i],
-						  s->identities[i]));
+		json_array_append_new(list, certificate(&s->conf->identities[i],
+							s->identities[i]));
 	return list;
 }
 
@@ -157,10 +156,10 @@ static void on_view(struct call *c)
 	o = json_object();
 	json_object_set_new(o, "version", json_string(RELAYD_VERSION));
 	json_object_set_new(o, "pid", json_integer(getpid()));
-	json_object_set_new(o, "uptime_s",
-			    json_integer((clock_mono_ms() -
-					  c->conf->started_mono_ms) /
-					 1000));
+	json_object_set_new(
+		o, "uptime_s",
+		json_integer((clock_mono_ms() - c->conf->started_mono_ms) /
+			     1000));
 	json_object_set_new(o, "hostname",
 			    view_text(c->snapshot->conf->hostname));
 	json_object_set_new(o, "messages", by_state(&census, COUNT_MESSAGES));

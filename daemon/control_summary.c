@@ -15,9 +15,9 @@
 #include "smtp/address.h"
 
 enum {
-	PAGE = 256,                      /* messages in one go */
+	PAGE = 256, /* messages in one go */
 	ROWS_MAX = 10000,
-	SAMPLES_MAX = 500,               /* groups looked into for a reply */
+	SAMPLES_MAX = 500, /* groups looked into for a reply */
 };
 
 enum by {
@@ -32,31 +32,31 @@ static const struct {
 	const char *word;
 	unsigned by;
 } by_words[] = {
-	{ "destination", BY_DESTINATION },
-	{ "cause", BY_CAUSE },
-	{ "sender", BY_SENDER },
-	{ "domain", BY_DOMAIN },
+	{"destination", BY_DESTINATION},
+	{"cause", BY_CAUSE},
+	{"sender", BY_SENDER},
+	{"domain", BY_DOMAIN},
 };
 
 struct row {
-	char *key;                       /* owned; of the hash table */
+	char *key; /* owned; of the hash table */
 	enum rcpt_state state;
 	enum cause cause;
-	char *destination, *sender, *domain;     /* owned; "" if not asked */
-	char *reply;                     /* owned */
+	char *destination, *sender, *domain; /* owned; "" if not asked */
+	char *reply; /* owned */
 	uint64_t messages, recipients, bytes;
-	int64_t oldest_ms, next_expiry_ms;       /* 0: unknown, none */
-	uint64_t last_id;                /* the message counted last */
+	int64_t oldest_ms, next_expiry_ms; /* 0: unknown, none */
+	uint64_t last_id; /* the message counted last */
 	UT_hash_handle hh;
 };
 
 struct summary {
 	struct filter filter;
 	unsigned by;
-	struct view view;                /* of the page in hand */
-	struct evbuffer *out;            /* owned */
+	struct view view; /* of the page in hand */
+	struct evbuffer *out; /* owned */
 	uint64_t cursor;
-	struct row *rows;                /* owned; the hash table */
+	struct row *rows; /* owned; the hash table */
 	size_t nrows;
 	bool too_many;
 };
@@ -90,7 +90,7 @@ static bool by_parse(const char *list, unsigned *out)
 	unsigned by = 0;
 
 	for (;;) {
-		struct span word = { list, strcspn(list, ",") };
+		struct span word = {list, strcspn(list, ",")};
 		unsigned bit = 0;
 
 		for (size_t i = 0; i < ARRAY_LEN(by_words); i++)
@@ -167,9 +167,9 @@ struct place {
 /* NULL when there are too many. */
 static struct row *find_or_add(struct summary *s, const struct place *p)
 {
-	char *key = xasprintf("%d\x1f%d\x1f%s\x1f%s\x1f%s", (int)p->state,
-			      (int)p->cause, p->destination, p->sender,
-			      p->domain);
+	char *key =
+		xasprintf("%d\x1f%d\x1f%s\x1f%s\x1f%s", (int)p->state,
+			  (int)p->cause, p->destination, p->sender, p->domain);
 	struct row *r;
 
 	HASH_FIND_STR(s->rows, key, r);
@@ -241,7 +241,7 @@ static void count_groups(struct call *c)
 	s->view = call_view(c);
 	for (size_t i = 0; i < census.n && i < ROWS_MAX; i++) {
 		const struct group *g = &census.groups[i];
-		struct place p = { g->state, g->cause, g->destination, "", "" };
+		struct place p = {g->state, g->cause, g->destination, "", ""};
 		struct row *r = find_or_add(s, &p);
 
 		BUG_ON(!r); /* there are no more rows than groups so far */
@@ -262,7 +262,7 @@ static void count_recipient(struct summary *s, const struct message *m,
 			    const struct recipient *rcpt, enum rcpt_state state)
 {
 	char domain[DOMAIN_MAX + 1] = "";
-	struct place p = { .state = state };
+	struct place p = {.state = state};
 	struct row *r;
 
 	if (s->by & BY_DOMAIN)
@@ -339,7 +339,7 @@ static void on_view(struct call *c)
 
 void endpoint_summary(struct call *c)
 {
-	static const char *const own[] = { "by", NULL };
+	static const char *const own[] = {"by", NULL};
 	const char *by = call_param(c, "by");
 	struct summary *s = xcalloc(1, sizeof(*s));
 

@@ -12,9 +12,9 @@
 enum { EVENTS_MAX = 50000 };
 
 struct trace {
-	uint64_t *ids;                   /* owned */
+	uint64_t *ids; /* owned */
 	size_t n, next;
-	struct evbuffer *out;            /* owned */
+	struct evbuffer *out; /* owned */
 };
 
 static void trace_free(void *state)
@@ -28,7 +28,7 @@ static void trace_free(void *state)
 
 /* Events come before their message is known: they wait here. */
 struct history {
-	struct event *events;            /* owned */
+	struct event *events; /* owned */
 	size_t n;
 };
 
@@ -58,7 +58,7 @@ static enum status read_history(struct call *c, uint64_t id,
 				struct evbuffer *out, struct err *e)
 {
 	struct store *store = c->relay->store;
-	struct history h = { 0 };
+	struct history h = {0};
 	struct message *m = NULL;
 	enum status st;
 
@@ -94,7 +94,7 @@ static enum status find(struct call *c, struct trace *t, struct err *e)
 	char *bare;
 
 	if (s.len >= 2 && s.at[0] == '<' && s.at[s.len - 1] == '>')
-		s = (struct span){ s.at + 1, s.len - 2 };
+		s = (struct span){s.at + 1, s.len - 2};
 	bare = span_dup(s);
 	st = store->ops->find(store, bare, &t->ids, &t->n, e);
 	free(bare);

@@ -46,7 +46,7 @@ struct lane *dispatch_lane(struct dispatch *d, const char *name)
 
 struct active *dispatch_active(struct dispatch *d, uint64_t id, uint32_t number)
 {
-	const struct active_key key = { .id = id, .number = number };
+	const struct active_key key = {.id = id, .number = number};
 	struct active *a;
 
 	HASH_FIND(hh, d->actives, &key, sizeof(key), a);
@@ -82,7 +82,7 @@ struct durable {
 	struct note note;
 	struct dispatch *dispatch;
 	size_t nsettled;
-	struct active_key *settled;      /* their outcome is durable, or moot */
+	struct active_key *settled; /* their outcome is durable, or moot */
 	size_t nnews;
 	struct news *news;
 };
@@ -151,9 +151,9 @@ static void see_news(struct dispatch *d, const struct news *n)
 	} else if (l->nready >= LANE_READY_MAX) {
 		l->more_due = true;
 	} else if (!dispatch_active(d, n->id, n->number)) {
-		struct job *last = l->ready ? CONTAINER_OF(l->ready_end,
-							   struct job, next)
-					    : NULL;
+		struct job *last =
+			l->ready ? CONTAINER_OF(l->ready_end, struct job, next)
+				 : NULL;
 
 		dispatch_activate(d, l, n->id, n->number);
 		if (last && last->id == n->id && last->n < JOB_RECIPIENTS_MAX) {
@@ -549,7 +549,7 @@ static void on_stop(struct note *note)
 
 void dispatch_stop(struct dispatch *d)
 {
-	struct stop_order s = { .dispatch = d };
+	struct stop_order s = {.dispatch = d};
 	struct err e;
 
 	if (mailbox_open(&s.reply_to, &e) != ST_OK) {

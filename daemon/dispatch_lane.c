@@ -20,9 +20,9 @@
 #include "daemon/settle.h"
 
 enum {
-	BLOCKED_MAX = 256,               /* recipients being deferred at once */
+	BLOCKED_MAX = 256, /* recipients being deferred at once */
 	PARK_MS = 2000,
-	STORE_PAUSE_MS = 1000,           /* after a failed read */
+	STORE_PAUSE_MS = 1000, /* after a failed read */
 };
 
 /* ------- reading ahead */
@@ -91,7 +91,8 @@ static void look_forward(struct dispatch *d, struct lane *l, int64_t now_ms)
 	size_t n;
 
 	if (store->ops->due(store, l->name, WAIT_TIME, INT64_MAX, &now, &next,
-			    1, &n, &e) != ST_OK || n == 0)
+			    1, &n, &e) != ST_OK ||
+	    n == 0)
 		l->next_due_wall_ms = INT64_MAX;
 	else
 		l->next_due_wall_ms = next.due_ms;
@@ -219,7 +220,7 @@ static void move_job(struct dispatch *d, struct lane *l, struct job *j)
 {
 	const struct attempt attempt = no_attempt(d, l);
 	struct store *store = d->relay->store;
-	struct failure failure = { .status = ST_TEMP };
+	struct failure failure = {.status = ST_TEMP};
 	struct message *m;
 	struct err e;
 
@@ -264,7 +265,7 @@ static struct delivery *new_delivery(struct dispatch *d, struct lane *l,
 	return v;
 }
 
-static void throw(struct delivery *v)
+static void throw(struct delivery * v)
 {
 	v->away = true;
 	v->connected = false;
@@ -487,9 +488,8 @@ static void hear_of_destination(struct dispatch *d, struct lane *l,
 	for (; v->succeeded > 0; v->succeeded--)
 		ramp_succeeded(&dest->ramp, dest->route->max_connections);
 	if (v->failed && v->failure.reach == AT_DESTINATION) {
-		bool fell = destination_fails(dest, &v->failure,
-					      probe_pause_ms(d), mono_ms,
-					      wall_ms);
+		bool fell = destination_fails(
+			dest, &v->failure, probe_pause_ms(d), mono_ms, wall_ms);
 		if (fell || dest->cause != before) {
 			log_destination(dest);
 			dispatch_remember(d, dest);

@@ -408,7 +408,11 @@ static void seen(void *arg, enum stream_event event)
 		timed_out(s);
 		return;
 	case STREAM_CLOSED:
-		inbound_over(s);
+		/* A client may close its side and still read our answers. */
+		if (s->shaking || s->message)
+			inbound_over(s);
+		else
+			finish(s);
 		return;
 	case STREAM_FAILED:
 		log_broken(s);

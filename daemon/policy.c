@@ -108,6 +108,9 @@ static bool takes_recipient(const struct conf_source *s, const char *recipient)
 	if (!s || s->recipients.n == 0)
 		return true;
 	address_domain_lower(domain, recipient);
+	/* RFC 5321 4.5.1: `postmaster` alone is always taken. */
+	if (domain[0] == '\0')
+		return true;
 	for (size_t i = 0; i < s->recipients.n; i++)
 		if (conf_domain_matches(s->recipients.at[i], domain))
 			return true;

@@ -217,7 +217,7 @@ static bool all_read(const struct in *in)
 
 /* ------- message */
 
-enum { HAS_8BIT = 1, SMTPUTF8 = 2, MESSAGE_FLAGS = 4 };
+enum { HAS_8BIT = 1, SMTPUTF8 = 2, BARE_NEWLINES = 4, MESSAGE_FLAGS = 8 };
 
 static void put_message(struct out *o, const struct message *m)
 {
@@ -225,7 +225,8 @@ static void put_message(struct out *o, const struct message *m)
 	put_number(o, m->bytes);
 	put_fixed(o, m->checksum, 8);
 	put_number(o, (m->has_8bit ? HAS_8BIT : 0U) |
-			      (m->smtputf8 ? SMTPUTF8 : 0U));
+			      (m->smtputf8 ? SMTPUTF8 : 0U) |
+			      (m->bare_newlines ? BARE_NEWLINES : 0U));
 	put_string(o, m->sender);
 	put_string(o, m->trace_field);
 	put_string(o, m->message_id);
@@ -248,6 +249,7 @@ static void get_message(struct in *in, struct message *m)
 	flags = get_number_below(in, MESSAGE_FLAGS);
 	m->has_8bit = flags & HAS_8BIT;
 	m->smtputf8 = flags & SMTPUTF8;
+	m->bare_newlines = flags & BARE_NEWLINES;
 	get_string(in, &m->sender);
 	get_string(in, &m->trace_field);
 	get_string(in, &m->message_id);

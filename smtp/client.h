@@ -36,6 +36,7 @@ enum client_stage {
 	CLIENT_EHLO,
 	CLIENT_HELO,
 	CLIENT_STARTTLS,
+	CLIENT_AUTH,
 	CLIENT_MAIL,
 	CLIENT_RCPT,
 	CLIENT_DATA,
@@ -59,10 +60,19 @@ enum client_wants {
 	CLIENT_CLOSED,                   /* QUIT was answered, or 421: close */
 };
 
+enum client_auth {
+	CLIENT_AUTH_OFF,
+	CLIENT_AUTH_PLAIN,               /* RFC 4616 */
+	CLIENT_AUTH_LOGIN,
+	CLIENT_AUTH_XOAUTH2,             /* secret is the bearer token */
+};
+
 struct client_conf {
 	const char *hostname;            /* for EHLO; borrowed */
 	enum client_tls tls;
 	bool in_tls;                     /* implicit TLS: already encrypted */
+	enum client_auth auth;           /* only inside TLS, RFC 4954 */
+	const char *user, *secret;       /* borrowed until CLIENT_READY */
 };
 
 /* A mail transaction; what it points to is borrowed until CLIENT_SETTLED.  At
@@ -73,6 +83,13 @@ struct transaction {
 	size_t nrecipients;
 	uint64_t bytes;                  /* for SIZE= */
 	bool has_8bit;
+	bool smtputf8;                   /* needs it, RFC 6531 */
+	bool bare_newlines;              /* bare CR or LF inside: BDAT only */
+	/* RFC 3461; said only where DSN is offered. */
+	const char *envid, *ret;         /* "" if none; ret FULL or HDRS */
+	const char *const *orcpt;        /* as recipients, "" if none; xtext as
+					    it came */
+	const uint32_t *notify;          /* as recipients: enum dsn_notify */
 };
 
 /* How a recipient ended, in the order of the transaction. */

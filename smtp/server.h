@@ -33,12 +33,20 @@ enum server_tls {
 	SERVER_TLS_FORCED,               /* MAIL before it gets 530 5.7.0 */
 };
 
+enum server_chunking {
+	SERVER_CHUNKING_OFF,
+	SERVER_CHUNKING_STRICT,          /* bare CR, LF and NUL: 554 5.6.11 */
+	SERVER_CHUNKING_PASSTHROUGH,     /* taken as they are */
+};
+
 struct server_conf {
 	const char *hostname;            /* borrowed for the life of the server */
 	enum server_tls tls;
 	bool in_tls;                     /* implicit TLS: already encrypted */
 	uint64_t max_message_bytes;      /* 0: no limit */
 	unsigned max_recipients;
+	enum server_chunking chunking;
+	bool auth;                       /* AUTH PLAIN LOGIN, inside TLS only */
 	unsigned max_errors;             /* then 421 4.7.0 and close; 0: none */
 };
 
@@ -48,6 +56,9 @@ enum server_wants {
 					    what is left there */
 	SERVER_WANTS_FLUSH,              /* too much output waits: write it out,
 					    then step on with the same *in */
+	SERVER_ASKS_AUTH,                /* server_auth_user(), _password(): are
+					    they right? refuse: 535 5.7.8, or
+					    454 4.7.0 */
 	SERVER_ASKS_MAIL,                /* server_sender() wants to send */
 	SERVER_ASKS_RCPT,                /* server_recipient(): may it? */
 	SERVER_ASKS_DATA,                /* accepted recipients are ready: begin */
@@ -101,6 +112,17 @@ const char *server_recipient(const struct server *s); /* the last one */
 const char *const *server_recipients(const struct server *s, size_t *n);
 struct span server_body(const struct server *s);
 bool server_has_8bit(const struct server *s); /* seen in the body */
+bool server_smtputf8(const struct server *s); /* MAIL with SMTPUTF8 */
+bool server_bare_newlines(const struct server *s); /* seen in a BDAT body */
+const char *server_user(const struct server *s); /* logged in; "" if not */
+const char *server_auth_user(const struct server *s); /* while it asks */
+const char *server_auth_password(const struct server *s);
+/* RFC 3461: "" where not given; recipients are numbered as in
+ * server_recipients(). */
+const char *server_ret(const struct server *s); /* FULL or HDRS */
+const char *server_envid(const struct server *s); /* xtext, as it came */
+const char *server_orcpt(const struct server *s, size_t recipient);
+uint32_t server_notify(const struct server *s, size_t recipient);
 /* From the body, at SERVER_ASKS_COMMIT. */
 const char *server_message_id(const struct server *s); /* "" if none */
 unsigned server_hops(const struct server *s); /* Received fields */

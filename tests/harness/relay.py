@@ -201,8 +201,11 @@ class Relay:
         """Runs relayctl; expect: its exit status, None: any."""
         done = subprocess.run([RELAYCTL, '-s', self.socket, *args],
                               stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False,
+                              capture_output=True, check=False,
                               timeout=timeout_s)
+        # Bodies are bytes; nothing may be lost or mended.
+        done.stdout = done.stdout.decode(errors='surrogateescape')
+        done.stderr = done.stderr.decode(errors='surrogateescape')
         if expect is not None and done.returncode != expect:
             raise AssertionError(
                 f'relayctl {" ".join(args)}: exit {done.returncode}, not '
