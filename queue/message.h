@@ -76,6 +76,8 @@ struct message {
 	uint64_t checksum; /* XXH3-64 of the body */
 	bool has_8bit;
 	bool smtputf8;
+	bool bare_newlines;              /* came by BDAT with bare CR or LF: may
+					    leave by BDAT only */
 	char *sender; /* "" is <>; all owned, never NULL */
 	char *trace_field; /* our Received:, goes out on top */
 	char *message_id; /* without < >, "" if none */
