@@ -72,20 +72,20 @@ LAYERS = base conf smtp net tls queue ctl daemon
 
 CFLAGS_base = $(XXHASH_CFLAGS)
 CFLAGS_conf = $(CONFUSE_CFLAGS)
-CFLAGS_net = $(EVENT_CFLAGS) $(UNBOUND_CFLAGS)
+CFLAGS_net = $(EVENT_CFLAGS) $(UNBOUND_CFLAGS) $(IDN2_CFLAGS)
 CFLAGS_tls = $(GNUTLS_CFLAGS)
 CFLAGS_queue = $(LMDB_CFLAGS) $(XXHASH_CFLAGS)
 CFLAGS_ctl = $(CURL_CFLAGS) $(JANSSON_CFLAGS)
 CFLAGS_daemon = $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SYSTEMD_CFLAGS)
 
-LIBS_base = $(XXHASH_LIBS)
+LIBS_base = $(XXHASH_LIBS) -lresolv
 LIBS_conf = $(CONFUSE_LIBS)
 # -lresolv: the parser of DNS answers in the C library.
-LIBS_net = $(EVENT_LIBS) $(UNBOUND_LIBS) -lresolv
+LIBS_net = $(EVENT_LIBS) $(UNBOUND_LIBS) $(IDN2_LIBS) -lresolv
 LIBS_tls = $(GNUTLS_LIBS)
 LIBS_queue = $(LMDB_LIBS) $(XXHASH_LIBS)
 LIBS_ctl = $(CURL_LIBS) $(JANSSON_LIBS)
-LIBS_daemon = $(SYSTEMD_LIBS)
+LIBS_daemon = $(SYSTEMD_LIBS) -lcrypt
 
 LINK_base = base
 LINK_conf = conf base
@@ -162,9 +162,15 @@ unit run-unit: $(UNIT)
 	tools/run-tests $(call chosen,$(UNIT))
 
 run-check: programs $(UNIT)
-	tests/peers/fetch
+	-tests/peers/fetch
 	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl \
 		tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT))
+
+# Figures that depend on the machine, with their limits.
+.PHONY: measure
+measure: programs
+	MEASURE=1 RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl \
+		tools/run-tests tests/queue/test_large.py
 
 run-demo: programs
 	@RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl tests/demo/demo

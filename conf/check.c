@@ -105,12 +105,18 @@ static void check_source(const struct conf_listener *l,
 			    "client_names need a certificate: give listener "
 			    "\"%s\" a trust and client_certificate",
 			    l->name);
-	if (!named && !section_has(s, OPT_source_networks) &&
+	if (src->authenticated && (!l->auth_file || !*l->auth_file))
+		complain_of(to, s, OPT_source_authenticated,
+			    "authenticated = true can never be met: the "
+			    "listener \"%s\" has no auth_file",
+			    l->name);
+	if (!named && !src->authenticated &&
+	    !section_has(s, OPT_source_networks) &&
 	    (!section_has(s, OPT_source_recipients) ||
 	     has_star(&src->recipients)))
 		complain_of(to, s, OPTION_COUNT,
 			    "lets anybody relay anywhere; give networks, "
-			    "client_names or recipients");
+			    "client_names, authenticated or recipients");
 }
 
 static void check_client_cert(struct conf_listener *l, const struct section *s,
@@ -146,6 +152,10 @@ static void check_listener(struct conf_listener *l, const struct section *s,
 		complain_of(to, s, OPT_listener_tls,
 			    "tls = \"%s\" needs an identity",
 			    conf_tls_word(l->tls));
+	if (l->auth_file && *l->auth_file && l->tls == CONF_TLS_OFF)
+		complain_of(to, s, OPT_listener_auth_file,
+			    "auth_file needs TLS: passwords never travel in "
+			    "clear text");
 	check_client_cert(l, s, to);
 	for (size_t i = 0; i < s->nsubs; i++)
 		check_source(l, &l->sources[n++], &s->subs[i], to);
@@ -215,6 +225,10 @@ static void check_verify(struct conf_route *r, const struct section *s,
 					    option_row(tls_only[i])->name);
 		return;
 	}
+	/* Where verify is left to its default, tls may be loosened for a while
+	 * without taking away what holds when it is forced again. */
+	if (!section_has(s, OPT_route_verify))
+		return;
 	if (r->verify != CONF_VERIFY_NAME && section_has(s, OPT_route_names))
 		complain_of(to, s, OPT_route_names,
 			    "names are looked at only with verify = \"name\"");
@@ -224,6 +238,53 @@ static void check_verify(struct conf_route *r, const struct section *s,
 			    "\"name\"");
 }
 
+/* A secret never travels in clear text, so TLS must be sure to be there. */
+static void check_auth(const struct conf_route *r, const struct section *s,
+		       struct complaints *to)
+{
+	static const size_t more[] = {OPT_route_auth_user,
+				      OPT_route_auth_secret_file,
+				      OPT_route_auth_command};
+	bool by_file = r->auth_secret_file && *r->auth_secret_file;
+	bool by_command = r->auth_command && *r->auth_command;
+
+	if (r->auth == CONF_AUTH_OFF) {
+		for (size_t i = 0; i < ARRAY_LEN(more); i++)
+			if (section_has(s, more[i]) &&
+			    *section_setting(s, more[i])->values[0].text)
+				complain_of(to, s, more[i],
+					    "%s means nothing with auth off",
+					    option_row(more[i])->name);
+		return;
+	}
+	if (r->tls != CONF_TLS_FORCED)
+		complain_of(to, s, OPT_route_auth,
+			    "auth needs tls = \"forced\"");
+	if (!r->auth_user || !*r->auth_user)
+		complain_of(to, s, OPT_route_auth, "auth needs auth_user");
+	if (by_file == by_command)
+		complain_of(to, s, OPT_route_auth,
+			    "auth needs auth_secret_file or auth_command, and "
+			    "not both");
+	if (by_command && r->auth_command[0] != '/')
+		complain_of(to, s, OPT_route_auth_command,
+			    "auth_command expects an absolute path");
+}
+
+static void check_source_address(const struct conf_route *r,
+				 const struct section *s, struct complaints *to)
+{
+	struct addr a;
+
+	if (!r->source_address || !*r->source_address)
+		return;
+	if (!addr_parse(r->source_address, 0, &a) || addr_port(&a) != 0)
+		complain_of(to, s, OPT_route_source_address,
+			    "source_address expects an address such as "
+			    "192.0.2.1 or 2001:db8::1, not \"%s\"",
+			    r->source_address);
+}
+
 static void inherit(struct conf_route *r, const struct section *s,
 		    const struct conf_queue *q)
 {
@@ -231,6 +292,8 @@ static void inherit(struct conf_route *r, const struct section *s,
 
 	if (!section_has(s, OPT_route_lifetime))
 		r->lifetime_ms = q->lifetime_ms;
+	if (!section_has(s, OPT_route_warn_after))
+		r->warn_after_ms = q->warn_after_ms;
 	if (section_setting(s, OPT_route_retry)->written || bytes == 0)
 		return;
 	r->retry.at_ms = xmalloc(bytes);
@@ -244,6 +307,8 @@ static void check_route(struct conf_route *r, const struct section *s,
 	need(to, s, OPT_route_domains, "which recipients is it for?");
 	check_next_hop(s, to);
 	check_verify(r, s, to);
+	check_auth(r, s, to);
+	check_source_address(r, s, to);
 	need_not_empty(to, s, OPT_route_retry);
 	inherit(r, s, q);
 }

@@ -34,6 +34,19 @@ enum conf_client_cert {
 	CONF_CLIENT_CERT_REQUIRE,
 };
 
+enum conf_auth {
+	CONF_AUTH_OFF,
+	CONF_AUTH_PLAIN,
+	CONF_AUTH_LOGIN,
+	CONF_AUTH_XOAUTH2,
+};
+
+enum conf_chunking {
+	CONF_CHUNKING_OFF,
+	CONF_CHUNKING_STRICT,
+	CONF_CHUNKING_PASSTHROUGH,
+};
+
 enum conf_crl { CONF_CRL_OFF, CONF_CRL_WARN, CONF_CRL_REQUIRE };
 
 /* Where a section or option stands, for messages: "relayd.conf:12". */
@@ -94,6 +107,11 @@ struct conf_listener {
 	unsigned max_connections;
 	unsigned max_connections_per_client;
 	int64_t timeout_ms;
+	enum conf_chunking chunking;
+	struct network *proxies;         /* whose connections start with a PROXY
+					    header */
+	size_t nproxies;
+	char *auth_file;                 /* "": AUTH is not offered */
 	struct conf_source *sources;     /* none: loopback clients only */
 	size_t nsources;
 	struct conf_place place;
@@ -116,8 +134,13 @@ struct conf_route {
 	unsigned max_connections;
 	unsigned max_messages_per_connection;
 	int64_t connect_timeout_ms;
+	char *source_address;            /* without port; "": any */
+	enum conf_auth auth;
+	char *auth_user;
+	char *auth_secret_file, *auth_command;   /* "": not by this */
 	bool no_exceptions;
 	int64_t lifetime_ms;             /* queue's unless given here */
+	int64_t warn_after_ms;           /* likewise */
 	struct conf_durations retry;     /* likewise */
 	struct conf_place place;
 };
@@ -128,6 +151,7 @@ struct conf_queue {
 	int64_t lifetime_ms, keep_expired_ms, keep_delivered_ms, keep_trace_ms;
 	struct conf_durations retry;
 	int64_t probe_ms, hold_clock_ms;
+	int64_t warn_after_ms;           /* the sender of a delay; 0: never */
 };
 
 struct conf_control {

@@ -23,6 +23,7 @@ COUNT_FOLLOWS(struct conf_strings, at, n);
 COUNT_FOLLOWS(struct conf_durations, at_ms, n);
 COUNT_FOLLOWS(struct conf_listener, addresses, naddresses);
 COUNT_FOLLOWS(struct conf_listener, identities, nidentities);
+COUNT_FOLLOWS(struct conf_listener, proxies, nproxies);
 COUNT_FOLLOWS(struct conf_source, networks, nnetworks);
 COUNT_FOLLOWS(struct conf_route, hosts, nhosts);
 COUNT_FOLLOWS(struct conf_route, pins, npins);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "base/units.h"
 
 struct word {
@@ -264,31 +265,18 @@ static bool parse_hex(const char *text, uint8_t out[32])
 	return *text == '\0';
 }
 
-/* Base64 of exactly 32 bytes: 43 digits and one '=', RFC 4648 section 4. */
+/* Base64 of exactly 32 bytes. */
 static bool parse_base64(const char *text, uint8_t out[32])
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz"
-				     "0123456789+/";
-	unsigned bits = 0, nbits = 0;
-	size_t n = 0;
+	struct buf bytes;
+	bool ok;
 
-	if (strlen(text) != 44 || text[43] != '=')
-		return false;
-	for (size_t i = 0; i < 43; i++) {
-		const char *digit = strchr(digits, text[i]);
-
-		if (!digit)
-			return false;
-		bits = (bits << 6 | (unsigned)(digit - digits)) & 0x3FFF;
-		nbits += 6;
-		if (nbits >= 8) {
-			nbits -= 8;
-			out[n++] = (uint8_t)(bits >> nbits);
-		}
-	}
-	/* what is left over of the last digit must be zero */
-	return n == 32 && (bits & ((1u << nbits) - 1)) == 0;
+	buf_init(&bytes, 32);
+	ok = base64_decode(&bytes, span_of(text)) && bytes.len == 32;
+	if (ok)
+		memcpy(out, buf_span(&bytes).at, 32);
+	buf_release(&bytes);
+	return ok;
 }
 
 static bool parse_pin(const struct option *o, const char *text, void *out)
@@ -349,13 +337,17 @@ static const struct word crl_words[] = {
 	{NULL, 0},
 };
 static const struct word chunking_words[] = {
-	{"off", 0},
-	{"strict", 1},
-	{"passthrough", 2},
+	{"off", CONF_CHUNKING_OFF},
+	{"strict", CONF_CHUNKING_STRICT},
+	{"passthrough", CONF_CHUNKING_PASSTHROUGH},
 	{NULL, 0},
 };
 static const struct word auth_words[] = {
-	{"off", 0}, {"plain", 1}, {"login", 2}, {"xoauth2", 3}, {NULL, 0},
+	{"off", CONF_AUTH_OFF},
+	{"plain", CONF_AUTH_PLAIN},
+	{"login", CONF_AUTH_LOGIN},
+	{"xoauth2", CONF_AUTH_XOAUTH2},
+	{NULL, 0},
 };
 
 #define WORDS(table)                                       \

@@ -216,6 +216,8 @@ json_t *args_to_order(const struct args *a)
 		json_object_set(order, "ids", ids);
 	if (a->values[OPTION_ALL])
 		json_object_set_new(order, "all", json_true());
+	if (a->values[OPTION_BOUNCE])
+		json_object_set_new(order, "bounce", json_true());
 	json_decref(filter);
 	json_decref(states);
 	json_decref(ids);

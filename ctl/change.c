@@ -129,6 +129,7 @@ static int print_result(const struct context *x, const struct verb *verb,
 {
 	const char *error = text_of(result, "error");
 	int64_t n = number_of(result, "recipients");
+	int64_t told = number_of(result, "told");
 	char recipients[HUMAN_TEXT_MAX], messages[HUMAN_TEXT_MAX];
 	bool dry = json_is_true(json_object_get(result, "dry_run"));
 	int code = EXIT_DONE;
@@ -142,6 +143,11 @@ static int print_result(const struct context *x, const struct verb *verb,
 		       dry ? verb->word : verb->past, recipients, messages);
 	if (!x->args.json)
 		print_skipped(verb, result);
+	if (!x->args.json && told > 0) {
+		human_count(recipients, told, "recipient");
+		printf("the senders of %s were already told of failure\n",
+		       recipients);
+	}
 	if (n == 0)
 		code = EXIT_NOTHING;
 	if (error[0] && (n > 0 || strcmp(error, "nothing matched") != 0))
@@ -245,9 +251,5 @@ int run_release(struct context *x)
 
 int run_remove(struct context *x)
 {
-	if (x->args.values[OPTION_BOUNCE]) {
-		complain("remove --bounce is not in this version yet");
-		return EXIT_REFUSED;
-	}
 	return change(x, &removal);
 }

@@ -157,6 +157,12 @@ void check_readable(const struct conf *conf, const struct check_report *report)
 		check_path(&c, conf, &id->place, id->certificate);
 		check_path(&c, conf, &id->place, id->key);
 	}
+	for (size_t i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+
+		if (*l->auth_file)
+			check_path(&c, conf, &l->place, l->auth_file);
+	}
 	for (size_t i = 0; i < conf->ntrusts; i++) {
 		const struct conf_trust *t = &conf->trusts[i];
 

@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "daemon/endpoint.h"
+#include "daemon/notice.h"
 #include "daemon/order.h"
 #include "daemon/route.h"
 
@@ -41,6 +42,9 @@ struct edit {
 	struct work *work;
 	struct change *changes; /* owned */
 	struct event *events; /* owned; of the same number */
+	struct notices notices; /* of a removal that is to be told */
+	size_t told; /* recipients of whose failure senders know */
+	struct place *places;            /* owned; of a resubmission, likewise */
 };
 
 struct work {
@@ -63,6 +67,7 @@ struct work {
 	uint64_t messages, recipients;
 	uint64_t skipped[SHOWN_STATES];
 	uint64_t no_route, unknown, gone;
+	uint64_t told; /* of those resubmitted */
 	bool failed;
 	struct err err;
 };
@@ -75,7 +80,10 @@ static void edits_free(struct work *w)
 		next = ed->next;
 		for (size_t i = 0; i < ed->write.op.nevents; i++)
 			event_release(&ed->events[i]);
+		for (size_t i = 0; i < ed->write.op.nchanges; i++)
+			place_release(&ed->places[i]);
 		store_op_release(&ed->write.op);
+		free(ed->places);
 		free(ed->changes);
 		free(ed->events);
 		free(ed);
@@ -151,6 +159,7 @@ static void answer(struct call *c)
 			    json_integer((json_int_t)w->recipients));
 	json_object_set_new(o, "dry_run", json_boolean(w->order.dry_run));
 	json_object_set_new(o, "skipped", skipped(w));
+	add_count(o, "told", w->told);
 	if (!w->order.dry_run && w->recipients > 0)
 		log_order(w);
 	if (!w->order.progress) {
@@ -174,21 +183,22 @@ static void finish(struct call *c)
 /* ------- choosing recipients */
 
 /* Where a resubmitted recipient goes today; false: nowhere. */
-static bool set_route(struct work *w, const struct recipient *r,
+static bool set_route(struct edit *ed, const struct recipient *r,
 		      struct change *ch, struct event *ev)
 {
-	const struct conf_route *route = route_for(w->view.conf, r->address);
+	const struct conf_route *route =
+		route_for(ed->work->view.conf, r->address);
+	struct place *place = &ed->places[ed->write.op.nchanges];
 
 	if (!route)
 		return false;
-	ch->lane = lane_name(route);
+	place_init(place, route, r->address);
+	ch->lane = place->lane;
+	ch->destination = place->destination;
 	free(ev->route);
 	ev->route = xstrdup(route->name);
-	if (route->nhosts > 0) {
-		free(ev->destination);
-		ev->destination = destination_name(route, &route->hosts[0]);
-	}
-	ch->destination = ev->destination;
+	free(ev->destination);
+	ev->destination = xstrdup(place->destination);
 	/* What was said then is in the history. */
 	ch->reply = "";
 	return true;
@@ -219,12 +229,13 @@ static void add_change(struct edit *ed, const struct recipient *r)
 	ev->time_ms = w->view.now_ms;
 	if (ch->kind == CHANGE_HOLD)
 		ev->cause = CAUSE_IS_HELD;
-	if (ch->kind == CHANGE_RESUBMIT && !set_route(w, r, ch, ev)) {
+	if (ch->kind == CHANGE_RESUBMIT && !set_route(ed, r, ch, ev)) {
 		event_release(ev);
 		w->no_route++;
 		return;
 	}
 	set_actor(ev, w);
+	ed->told += ch->kind == CHANGE_RESUBMIT && r->told;
 	op->nchanges++;
 	op->nevents++;
 }
@@ -264,6 +275,7 @@ static bool take_message(void *arg, const struct message *m)
 	ed->write.op.id = m->id;
 	ed->changes = xcalloc(m->nrecipients + 1, sizeof(*ed->changes));
 	ed->events = xcalloc(m->nrecipients + 1, sizeof(*ed->events));
+	ed->places = xcalloc(m->nrecipients + 1, sizeof(*ed->places));
 	ed->next = w->edits;
 	w->edits = ed;
 	choose(ed, m);
@@ -300,12 +312,17 @@ static void page_done(struct call *c)
 	call_ask(c, ORDER_VIEW, NULL, take_page);
 }
 
-static void count(struct work *w, const struct store_op *op)
+static void count(struct work *w, const struct edit *ed)
 {
+	const struct store_op *op = &ed->write.op;
+
 	switch (op->status) {
 	case ST_OK:
 		w->messages += op->done > 0;
 		w->recipients += op->done;
+		w->told += op->done > 0 ? ed->told : 0;
+		if (op->done > 0)
+			notices_log(&ed->notices, op->id);
 		break;
 	case ST_PERM:
 		/* Settled since it was read. */
@@ -323,16 +340,49 @@ static void on_written(struct note *note)
 	struct edit *ed = CONTAINER_OF(note, struct edit, write.done);
 	struct work *w = ed->work;
 
-	count(w, &ed->write.op);
+	count(w, ed);
 	BUG_ON(w->pending == 0);
 	if (--w->pending == 0)
 		page_done(w->call);
+}
+
+/* Tells the sender of what has not been delivered, unless it knows; outside
+ * the scan, as it reads. */
+static void add_notices(struct edit *ed)
+{
+	struct work *w = ed->work;
+	struct store *store = w->call->relay->store;
+	struct store_op *op = &ed->write.op;
+	struct notice_fact *facts;
+	struct message *m;
+	struct err e;
+	size_t n = 0;
+
+	/* What is gone meanwhile is not removed either. */
+	if (store->ops->load(store, op->id, &m, &e) != ST_OK)
+		return;
+	facts = xcalloc(op->nevents, sizeof(*facts));
+	for (size_t i = 0; i < op->nevents; i++) {
+		const struct recipient *r =
+			message_recipient(m, ed->events[i].number);
+
+		if (r && r->state != RCPT_DELIVERED && !r->told)
+			facts[n++].event = &ed->events[i];
+	}
+	notices_make(&ed->notices, store, w->view.conf, m, facts, n);
+	op->bounces = ed->notices.bounces;
+	op->nbounces = ed->notices.n;
+	free(facts);
+	message_free(m);
 }
 
 static void submit(struct call *c)
 {
 	struct work *w = c->state;
 
+	for (struct edit *ed = w->edits; ed && w->order.bounce; ed = ed->next)
+		if (ed->write.op.nchanges > 0)
+			add_notices(ed);
 	/* Counted before the first is handed over. */
 	for (struct edit *ed = w->edits; ed; ed = ed->next)
 		w->pending += ed->write.op.nchanges > 0;
@@ -355,6 +405,7 @@ static void pretend(struct call *c)
 	for (const struct edit *ed = w->edits; ed; ed = ed->next) {
 		w->messages += ed->write.op.nchanges > 0;
 		w->recipients += ed->write.op.nchanges;
+		w->told += ed->told;
 	}
 	page_done(c);
 }

@@ -37,7 +37,9 @@ void delivery_free(struct delivery *d)
 		return;
 	BUG_ON(d->jobs || d->returned || d->dropped);
 	snapshot_unref(d->snapshot);
+	free(d->own_host.host);
 	free(d->destination);
+	free(d->lane_name);
 	free(d->address);
 	free(d->certificate);
 	free(d);

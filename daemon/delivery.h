@@ -15,6 +15,7 @@
 #include "daemon/diagnose.h"
 #include "daemon/snapshot.h"
 
+struct dispatch;
 struct lane;
 struct outbound;
 struct worker;
@@ -38,8 +39,10 @@ struct delivery {
 	struct worker   *worker;
 	struct snapshot *snapshot;       /* owned reference */
 	const struct conf_route *route;  /* of the snapshot */
-	const struct host_port  *host;
+	const struct host_port  *host;   /* `own_host` */
+	struct host_port own_host;       /* its string owned */
 	char *destination;               /* owned */
+	char *lane_name;                 /* owned */
 	bool probe;                      /* connect, prove TLS, QUIT; no MAIL */
 
 	struct job *jobs;                /* to do */
@@ -59,6 +62,7 @@ struct delivery {
 
 	/* Each side's own. */
 	struct outbound *session;        /* the worker's */
+	struct dispatch *dispatch;       /* where it comes back */
 	struct delivery *next;           /* the dispatcher's lists */
 	struct lane     *lane;
 	unsigned         given;          /* jobs of this throw */

@@ -32,7 +32,8 @@ struct destination *destination_new(const struct conf_route *route,
 
 	d->name = destination_name(route, host);
 	d->route = route;
-	d->host = host;
+	d->host = *host;
+	d->host.host = xstrdup(host->host);
 	d->reply = xstrdup("");
 	d->reason = xstrdup("");
 	d->next_probe_mono_ms = INT64_MAX;
@@ -44,6 +45,7 @@ void destination_free(struct destination *d)
 {
 	if (!d)
 		return;
+	free(d->host.host);
 	free(d->name);
 	free(d->reply);
 	free(d->reason);
@@ -84,6 +86,7 @@ bool destination_fails(struct destination *d, const struct failure *f,
 		d->since_wall_ms = wall_ms;
 	d->state = DESTINATION_FAILING;
 	d->cause = f->cause;
+	snprintf(d->enhanced, sizeof(d->enhanced), "%s", f->enhanced);
 	set_reply(d, f->reply);
 	d->next_probe_mono_ms = mono_ms + probe_ms;
 	return was_up;
@@ -161,7 +164,10 @@ void destination_failure(const struct destination *d, struct failure *out)
 		.cause = d->state == DESTINATION_SUSPENDED ? CAUSE_IS_SUSPENDED
 							   : d->cause,
 	};
-	snprintf(out->enhanced, sizeof(out->enhanced), "4.4.1");
+	/* RFC 3463: X.4.1, no answer from the host. */
+	snprintf(out->enhanced, sizeof(out->enhanced), "%s",
+		 d->state == DESTINATION_FAILING && d->enhanced[0] ? d->enhanced
+								   : "4.4.1");
 	snprintf(out->reply, sizeof(out->reply), "%s",
 		 d->state == DESTINATION_SUSPENDED ? d->reason : d->reply);
 }
@@ -171,7 +177,6 @@ void destination_view(const struct destination *d, int64_t mono_ms,
 {
 	*out = (struct destination_view){
 		.name = xstrdup(d->name),
-		.lane = xstrdup(lane_name(d->route)),
 		.state = d->state,
 		.cause = d->state == DESTINATION_SUSPENDED ? CAUSE_IS_SUSPENDED
 							   : d->cause,

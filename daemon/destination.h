@@ -19,9 +19,10 @@
 struct destination {
 	char *name;                      /* owned */
 	const struct conf_route *route;  /* of the dispatcher's snapshot */
-	const struct host_port  *host;
+	struct host_port host;           /* its string owned */
 	enum destination_state state;
 	enum cause cause;                /* why it is not up */
+	char       enhanced[16];         /* "4.7.5"; "" after a restart */
 	char      *reply;                /* owned, never NULL */
 	int64_t    since_wall_ms;        /* in this state; 0: since the start */
 	int64_t    next_probe_mono_ms;   /* INT64_MAX: none is planned */
@@ -57,6 +58,7 @@ void destination_to_record(const struct destination *d,
 unsigned destination_room(const struct destination *d, int64_t mono_ms);
 /* The failure that mail waiting for it is deferred with. */
 void destination_failure(const struct destination *d, struct failure *out);
+/* All but its lane. */
 void destination_view(const struct destination *d, int64_t mono_ms,
 		      int64_t wall_ms, struct destination_view *out);
 

@@ -13,11 +13,14 @@
  *   the enhanced code says ("451 5.7.3" is temporary).
  * - A connection that breaks after DATA was accepted condemns only the
  *   message: its content may be the reason, and mail behind it must flow.
+ * - A refusal that comes while we still speak the message is one of the
+ *   message, though it is out of turn; what sounds like a yes is not believed.
  * - Our own trouble (no descriptors, a damaged body) condemns nobody else.
  */
 #include "daemon/diagnose.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -155,6 +158,13 @@ static void diagnose_no_starttls(const struct facts *f, struct failure *out)
 		 f->greeting ? f->greeting : "");
 }
 
+static void diagnose_no_auth(const struct facts *f, struct failure *out)
+{
+	conclude(out, ST_TEMP, AT_DESTINATION, CAUSE_IS_AUTH_FAILED);
+	snprintf(out->reply, sizeof(out->reply), "%s: %.900s", f->host,
+		 f->reply->text);
+}
+
 /* ------- the connection itself */
 
 /* How much a broken or silent connection condemns depends on where it was. */
@@ -192,17 +202,6 @@ static void diagnose_timeout(const struct facts *f, struct failure *out)
 		 "%s did not answer in time%s%s", f->host,
 		 f->handshaking ? " in the TLS handshake" : " at ",
 		 f->handshaking ? "" : client_stage_word(f->stage));
-}
-
-static void diagnose_protocol(const struct facts *f, struct failure *out)
-{
-	/* A filter that garbles the dialogue looks like this, too. */
-	conclude(out, ST_TEMP, AT_DESTINATION,
-		 f->offers & OFFER_MASKED ? CAUSE_IS_TLS_MASKED
-					  : CAUSE_IS_PEER_PROTOCOL);
-	snprintf(out->reply, sizeof(out->reply),
-		 "%s does not speak SMTP at %s: %.900s", f->host,
-		 client_stage_word(f->stage), f->reply ? f->reply->text : "");
 }
 
 /* ------- replies */
@@ -252,6 +251,25 @@ static bool before_mail(enum client_stage stage)
 	       stage == CLIENT_HELO;
 }
 
+/* Exchange Online has it at AUTH and at MAIL; RFC 8689 uses the same code for
+ * REQUIRETLS, which speaks of the message. */
+static bool is_basic_auth_off(const struct reply *r)
+{
+	return has_code(r, 7, 30) && says(r, "authentication");
+}
+
+/* Whatever is said to AUTH but 421: RFC 4954 sections 4 and 6. */
+static bool is_auth_failed(const struct facts *f)
+{
+	return (f->stage == CLIENT_AUTH && f->reply->code != 421) ||
+	       f->reply->code == 535 || is_basic_auth_off(f->reply);
+}
+
+static bool is_auth_required(const struct reply *r)
+{
+	return r->code == 530 || has_code(r, 7, 57);
+}
+
 /* What speaks of the session, at whatever command it was said. */
 static bool diagnose_session(const struct facts *f, struct failure *out)
 {
@@ -262,10 +280,10 @@ static bool diagnose_session(const struct facts *f, struct failure *out)
 		cause = CAUSE_IS_TLS_REFUSED;
 	else if (demands_starttls(f))
 		cause = CAUSE_IS_TLS_PEER_REQUIRES;
-	else if (r->code == 530)
-		cause = CAUSE_IS_AUTH_REQUIRED;
-	else if (r->code == 535 || r->code == 454)
+	else if (is_auth_failed(f))
 		cause = CAUSE_IS_AUTH_FAILED;
+	else if (is_auth_required(r))
+		cause = CAUSE_IS_AUTH_REQUIRED;
 	else if (is_blocklisted(r) && (before_mail(f->stage) || r->code < 500))
 		cause = CAUSE_IS_PEER_BLOCKLISTED;
 	else if (r->code == 421 || (before_mail(f->stage) && is_throttled(r)))
@@ -310,6 +328,27 @@ static void diagnose_reply(const struct facts *f, struct failure *out)
 	keep_peers_words(out, f->reply);
 }
 
+/* An answer to a message that we have not finished. */
+static bool is_early_refusal(const struct facts *f)
+{
+	return f->stage == CLIENT_DATA && f->reply && f->reply->code >= 400;
+}
+
+static void diagnose_protocol(const struct facts *f, struct failure *out)
+{
+	if (is_early_refusal(f)) {
+		diagnose_reply(f, out);
+		return;
+	}
+	/* A filter that garbles the dialogue looks like this, too. */
+	conclude(out, ST_TEMP, reach_of_break(f->stage),
+		 f->offers & OFFER_MASKED ? CAUSE_IS_TLS_MASKED
+					  : CAUSE_IS_PEER_PROTOCOL);
+	snprintf(out->reply, sizeof(out->reply),
+		 "%s does not speak SMTP at %s: %.900s", f->host,
+		 client_stage_word(f->stage), f->reply ? f->reply->text : "");
+}
+
 /* ------- */
 
 static void own_words(const struct facts *f, struct failure *out)
@@ -334,6 +373,13 @@ void diagnose(const struct facts *f, struct failure *out)
 	case FACT_NO_STARTTLS:
 		diagnose_no_starttls(f, out);
 		break;
+	case FACT_NO_AUTH:
+		diagnose_no_auth(f, out);
+		break;
+	case FACT_NO_SECRET:
+		conclude(out, ST_TEMP, AT_DESTINATION, CAUSE_IS_AUTH_FAILED);
+		own_words(f, out);
+		break;
 	case FACT_TLS:
 		conclude(out, ST_TEMP, AT_DESTINATION, f->tls_cause);
 		own_words(f, out);
@@ -356,5 +402,57 @@ void diagnose(const struct facts *f, struct failure *out)
 		own_words(f, out);
 		break;
 	}
-	set_enhanced(out, f->kind == FACT_REPLY ? f->reply : NULL);
+	bool is_reply = f->kind == FACT_REPLY ||
+			(f->kind == FACT_PROTOCOL && is_early_refusal(f));
+	set_enhanced(out, is_reply ? f->reply : NULL);
+}
+
+/* ------- what a host can take */
+
+bool diagnose_needs(const struct needs *needs, const char *host,
+		    unsigned offers, uint64_t size_limit, struct failure *out)
+{
+	char size[96];
+	const struct {
+		bool missing;
+		enum cause cause;
+		const char *enhanced, *text;
+	} rows[] = {
+		{size_limit > 0 && needs->bytes > size_limit,
+		 CAUSE_IS_TOO_LARGE, "5.3.4", size},
+		{needs->smtputf8 && !(offers & OFFER_SMTPUTF8),
+		 CAUSE_IS_NO_UTF8, "5.6.7",
+		 "does not offer SMTPUTF8, which the message needs"},
+		{needs->has_8bit && !(offers & OFFER_8BITMIME),
+		 CAUSE_IS_PEER_REJECTED, "5.6.3",
+		 "does not offer 8BITMIME, and the message has 8-bit bytes"},
+		{needs->bare_newlines && !(offers & OFFER_CHUNKING),
+		 CAUSE_IS_PEER_REJECTED, "5.6.11",
+		 "does not offer CHUNKING, and the message has bare CR or LF, "
+		 "which can't be sent otherwise"},
+	};
+
+	snprintf(size, sizeof(size),
+		 "takes at most %" PRIu64 " bytes, the message has %" PRIu64,
+		 size_limit, needs->bytes);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!rows[i].missing)
+			continue;
+		memset(out, 0, sizeof(*out));
+		conclude(out, ST_PERM, AT_MESSAGE, rows[i].cause);
+		snprintf(out->enhanced, sizeof(out->enhanced), "%s",
+			 rows[i].enhanced);
+		snprintf(out->reply, sizeof(out->reply), "%s %s", host,
+			 rows[i].text);
+		return false;
+	}
+	return true;
+}
+
+bool reply_is_too_many(const struct reply *r)
+{
+	if (r->code != 452 && r->code != 552)
+		return false;
+	return r->class == 0 || has_code(r, 5, 3) ||
+	       says(r, "too many recipients");
 }

@@ -38,6 +38,8 @@ enum fact_kind {
 	FACT_CONNECT,                    /* os */
 	FACT_REPLY,                      /* stage, reply, offers, ... */
 	FACT_NO_STARTTLS,                /* forced, and EHLO did not offer it */
+	FACT_NO_AUTH,                    /* reply's text: why it can't be said */
+	FACT_NO_SECRET,                  /* text: why we could not log in */
 	FACT_TLS,                        /* tls_cause, text */
 	FACT_LOST,                       /* stage: the connection broke */
 	FACT_TIMEOUT,                    /* stage */
@@ -63,5 +65,21 @@ struct facts {
 };
 
 void diagnose(const struct facts *f, struct failure *out);
+
+/* What a message asks of its next hop. */
+struct needs {
+	uint64_t bytes;
+	bool has_8bit;
+	bool smtputf8;
+	bool bare_newlines;
+};
+
+/* Can the host take it?  False: *out says what is missing.  RFC 1870 6.2,
+ * 6152 section 3, 6531 3.4, 3030. */
+MUST_USE bool diagnose_needs(const struct needs *needs, const char *host,
+			     unsigned offers, uint64_t size_limit,
+			     struct failure *out);
+/* "Too many recipients", of those in one transaction: RFC 5321 4.5.3.1.10. */
+bool reply_is_too_many(const struct reply *r);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/dispatch_state.h"
+#include "daemon/mx_query.h"
 #include "daemon/outbound.h"
 #include "daemon/route.h"
 #include "daemon/worker.h"
@@ -36,7 +37,8 @@ struct lane *dispatch_lane(struct dispatch *d, const char *name)
 	HASH_FIND_STR(d->lanes, name, l);
 	if (!l) {
 		l = lane_new(name);
-		lane_set_route(l, conf_route_named(d->snapshot->conf, name));
+		lane_set_route(l, lane_route(d->snapshot->conf, l->name,
+					     &l->domain));
 		HASH_ADD_KEYPTR(hh, d->lanes, l->name, strlen(l->name), l);
 	}
 	return l;
@@ -268,7 +270,8 @@ static void on_returned(struct note *note)
 {
 	struct delivery *delivery = CONTAINER_OF(note, struct delivery, note);
 
-	lane_returned(delivery->worker->relay->dispatch, delivery);
+	/* Not by way of the worker: it may have ended meanwhile. */
+	lane_returned(delivery->dispatch, delivery);
 }
 
 void dispatch_throw(struct dispatch *d, struct delivery *delivery)
@@ -351,8 +354,12 @@ static void on_asked(struct note *note)
 			q->views = xrealloc(q->views, q->nviews + 1,
 					    sizeof(*q->views));
 			destination_view(dest, mono_ms, wall_ms,
-					 &q->views[q->nviews++]);
+					 &q->views[q->nviews]);
+			q->views[q->nviews++].lane = xstrdup(l->name);
 		}
+	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
+		for (l = d->lanes; l; l = l->hh.next)
+			lane_forget_hosts(l);
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
 	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
 	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
@@ -402,15 +409,21 @@ static void take_snapshot(struct dispatch *d, struct snapshot *snapshot)
 	d->snapshot = snapshot_ref(snapshot);
 	for (l = d->lanes; l; l = l->hh.next) {
 		lane_unpark(l);
-		lane_set_route(l, conf_route_named(snapshot->conf, l->name));
+		lane_set_route(l, lane_route(snapshot->conf, l->name,
+					     &l->domain));
 		for (size_t i = 0; i < l->ndestinations; i++) {
 			l->destinations[i]->connections = 0;
 			l->destinations[i]->in_flight = 0;
 			l->destinations[i]->probing = false;
+			/* What the new configuration trusts may be more. */
+			if (l->destinations[i]->state == DESTINATION_FAILING)
+				l->destinations[i]->next_probe_mono_ms =
+					clock_mono_ms();
 		}
 	}
 	for (size_t i = 0; i < snapshot->conf->nroutes; i++)
-		(void)dispatch_lane(d, lane_name(&snapshot->conf->routes[i]));
+		if (!snapshot->conf->routes[i].mx)
+			(void)dispatch_lane(d, snapshot->conf->routes[i].name);
 	d->routes_changed = true;
 	d->route_cursor = 0;
 	snapshot_unref(old);
@@ -448,6 +461,28 @@ static bool is_over(const struct dispatch *d)
 	return d->stopping && d->deliveries == 0;
 }
 
+/* There is a lane for each domain that MX decides on; those without mail go,
+ * or there would be one for each domain ever written to. */
+static void forget_idle_lanes(struct dispatch *d)
+{
+	struct lane *l, *next;
+
+	HASH_ITER(hh, d->lanes, l, next) {
+		if (!l->domain || !lane_is_idle(l))
+			continue;
+		for (size_t i = 0; i < l->ndestinations; i++) {
+			struct destination *dest = l->destinations[i];
+
+			if (dest->state != DESTINATION_FAILING)
+				continue;
+			destination_forget(dest, clock_wall_ms());
+			dispatch_remember(d, dest);
+		}
+		HASH_DEL(d->lanes, l);
+		lane_free(l);
+	}
+}
+
 static void turn(struct dispatch *d)
 {
 	struct lane *l;
@@ -456,6 +491,7 @@ static void turn(struct dispatch *d)
 		return;
 	for (l = d->lanes; l; l = l->hh.next)
 		lane_advance(d, l);
+	forget_idle_lanes(d);
 	upkeep_turn(d);
 }
 
@@ -580,9 +616,16 @@ void dispatch_close(struct dispatch *d)
 		return;
 	while (mailbox_run(d->mail) > 0)
 		;
+	upkeep_stop(d);
 	HASH_ITER(hh, d->actives, a, next_active) {
 		HASH_DEL(d->actives, a);
 		free(a);
+	}
+	while (d->queries) {
+		struct mx_query *q = d->queries;
+
+		d->queries = q->next;
+		mx_query_free(q);
 	}
 	HASH_ITER(hh, d->lanes, l, next_lane) {
 		HASH_DEL(d->lanes, l);

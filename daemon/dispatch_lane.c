@@ -73,8 +73,11 @@ static void read_ahead(struct dispatch *d, struct lane *l, enum rcpt_wait wait,
 			from = &after;
 		}
 	} while (n == LANE_READ_MAX && fresh == 0);
-	if (n < LANE_READ_MAX)
+	if (n < LANE_READ_MAX) {
 		*more = false;
+		if (wait == WAIT_DESTINATION && fresh == 0)
+			l->waiting_seen = false;
+	}
 }
 
 /* The first due time that lies in the future. */
@@ -192,6 +195,17 @@ static void block(struct dispatch *d, struct lane *l)
 		defer_job(d, lane_take_ready(l), &attempt, &failure);
 }
 
+/* The domain takes no mail, for good. */
+static void refuse(struct dispatch *d, struct lane *l)
+{
+	struct attempt attempt = no_attempt(d, l);
+
+	attempt.destination = l->name;
+	refill(d, l, true);
+	while (l->ready && l->nblocked < BLOCKED_MAX)
+		defer_job(d, lane_take_ready(l), &attempt, &l->refusal);
+}
+
 /* ------- a lane whose route is gone */
 
 static void move_recipient(struct dispatch *d, struct settlement *s,
@@ -211,9 +225,11 @@ static void move_recipient(struct dispatch *d, struct settlement *s,
 		settlement_failed(s, r, &failure, false);
 		return;
 	}
-	char *name = destination_name(route, &route->hosts[0]);
-	settlement_moved(s, r, lane_name(route), name);
-	free(name);
+	struct place place;
+
+	place_init(&place, route, r->address);
+	settlement_moved(s, r, place.lane, place.destination);
+	place_release(&place);
 }
 
 static void move_job(struct dispatch *d, struct lane *l, struct job *j)
@@ -256,8 +272,12 @@ static struct delivery *new_delivery(struct dispatch *d, struct lane *l,
 	v->worker = d->relay->workers[d->next_worker++ % d->relay->nworkers];
 	v->snapshot = snapshot_ref(d->snapshot);
 	v->route = dest->route;
-	v->host = dest->host;
+	v->own_host = dest->host;
+	v->own_host.host = xstrdup(dest->host.host);
+	v->host = &v->own_host;
 	v->destination = xstrdup(dest->name);
+	v->lane_name = xstrdup(l->name);
+	v->dispatch = d;
 	v->lane = l;
 	dest->connections++;
 	l->deliveries++;
@@ -413,9 +433,16 @@ static void probe(struct dispatch *d, struct lane *l, struct destination *dest)
 	if (!l->waiting_seen && !dest->probe_asked) {
 		/* Nobody cares: the first message that does will ask. */
 		dest->next_probe_mono_ms = INT64_MAX;
+		l->more_waiting = false;
 		return;
 	}
 	dest->probe_asked = false;
+	if (lane_is_unknown(l, dest)) {
+		/* Asking again is all that can be probed. */
+		dest->next_probe_mono_ms = now + probe_pause_ms(d);
+		lane_forget_hosts(l);
+		return;
+	}
 	dest->probing = true;
 	struct delivery *v = new_delivery(d, l, dest);
 	v->probe = true;
@@ -448,6 +475,10 @@ void lane_advance(struct dispatch *d, struct lane *l)
 	}
 	if (!l->route) {
 		empty_out(d, l);
+	} else if (l->domain && !lane_know_hosts(d, l)) {
+		/* On with the answer. */
+	} else if (l->refused) {
+		refuse(d, l);
 	} else {
 		for (size_t i = 0; i < l->ndestinations; i++)
 			look_at_destination(d, l, l->destinations[i]);

@@ -4,6 +4,7 @@
  *
  *	dispatch.c          the thread, its notes and its turn
  *	dispatch_lane.c     reads ahead, gives out, defers what is blocked
+ *	dispatch_mx.c       the hosts of lanes where MX decides
  *	dispatch_upkeep.c   expiry, trimming, moving mail to today's routes
  *	lane.c, destination.c   the pure parts
  *
@@ -28,6 +29,7 @@ struct dispatch {
 	unsigned deliveries;             /* of all lanes */
 	bool     stopping;
 	unsigned resubmits;              /* under way */
+	struct mx_query *queries;        /* under way */
 	int64_t  wake_mono_ms;           /* when the next turn is due at the
 					    latest */
 	_Atomic int64_t turned_mono_ms;
@@ -37,6 +39,9 @@ struct dispatch {
 	uint64_t route_cursor;
 	bool     upkeep_busy;            /* a TRIM is under way */
 	int64_t  next_expiry_mono_ms, next_trim_mono_ms;
+	struct warn_walk *warn_walks;    /* owned */
+	size_t   nwarn_walks;
+	struct snapshot  *warn_snapshot; /* that they follow; owned reference */
 };
 
 /* "Look again at this time, at the latest." */
@@ -57,8 +62,16 @@ void lane_returned(struct dispatch *d, struct delivery *delivery);
 /* Says QUIT to every parked connection. */
 void lane_unpark(struct lane *l);
 
+/* dispatch_mx.c: lanes where MX decides. */
+/* Asks for the hosts unless it is known or asked already; false: nothing can be
+ * done for the lane before the answer. */
+bool lane_know_hosts(struct dispatch *d, struct lane *l);
+/* Forgets what DNS said. */
+void lane_forget_hosts(struct lane *l);
+
 /* dispatch_upkeep.c */
 void upkeep_start(struct dispatch *d);
 void upkeep_turn(struct dispatch *d);
+void upkeep_stop(struct dispatch *d);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * dispatch_upkeep - what has to be done from time to time: expire what is too
- * old, forget what was kept long enough, move mail to today's routes.
+ * old, tell senders of delays, forget what was kept long enough, move mail to
+ * today's routes.
  *
  * Each works in small portions between other turns, so that a queue of a
  * million messages never holds up the next delivery.
@@ -21,6 +22,7 @@ enum {
 	EXPIRY_PAUSE_MAX_MS = 60 * 1000,
 	TRIM_PAUSE_MS = 60 * 1000,
 	TRIM_PORTION = 200,
+	EXPIRE_MAX = 1000, /* recipients of a message in one go */
 };
 
 /* ------- expiry */
@@ -41,18 +43,32 @@ static bool is_expired(const struct dispatch *d, const struct recipient *r,
 				    now_ms) <= now_ms;
 }
 
-static void expire_recipient(struct dispatch *d, const struct message *m,
-			     const struct recipient *r)
+/* Does it wait, and is nobody at work on it? */
+static bool is_idle(struct dispatch *d, const struct message *m,
+		    const struct recipient *r)
 {
-	const struct attempt attempt = {
-		.queue = &d->snapshot->conf->queue,
-		.route = route_for(d->snapshot->conf, r->address),
-		.destination = r->destination,
-	};
-	struct settlement *s = settlement_new(d->relay, m->id, &attempt);
+	return (r->state == RCPT_QUEUED || r->state == RCPT_DEFERRED) &&
+	       !dispatch_active(d, m->id, r->number);
+}
 
-	dispatch_activate(d, dispatch_lane(d, r->lane), m->id, r->number);
-	settlement_expired(s, r);
+/* All that has expired of a message at once: its sender is told once. */
+static void expire_message(struct dispatch *d, const struct message *m)
+{
+	const struct attempt attempt = {.queue = &d->snapshot->conf->queue};
+	int64_t now_ms = clock_wall_ms();
+	struct settlement *s = settlement_new(d->relay, m->id, &attempt);
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->nrecipients && n < EXPIRE_MAX; i++) {
+		const struct recipient *r = &m->recipients[i];
+
+		if (!is_idle(d, m, r) || !is_expired(d, r, now_ms))
+			continue;
+		dispatch_activate(d, dispatch_lane(d, r->lane), m->id,
+				  r->number);
+		settlement_expired(s, r);
+		n++;
+	}
 	settlement_submit(s);
 }
 
@@ -61,20 +77,16 @@ static bool expire_member(struct dispatch *d, const struct due *due,
 			  int64_t young_ms)
 {
 	struct store *store = d->relay->store;
-	int64_t now_ms = clock_wall_ms();
 	struct message *m;
 	struct err e;
 
+	/* In hand, or expired a moment ago with its neighbours. */
 	if (dispatch_active(d, due->id, due->number) ||
 	    store->ops->load(store, due->id, &m, &e) != ST_OK)
 		return true;
 	bool old = m->received_ms <= young_ms;
-	for (size_t i = 0; old && i < m->nrecipients; i++) {
-		const struct recipient *r = &m->recipients[i];
-
-		if (r->number == due->number && is_expired(d, r, now_ms))
-			expire_recipient(d, m, r);
-	}
+	if (old)
+		expire_message(d, m);
 	message_free(m);
 	return old;
 }
@@ -140,6 +152,124 @@ static void expire_all(struct dispatch *d)
 	free(groups);
 }
 
+/* ------- delays */
+
+/* Messages pass the age at which their senders are told in the order in which
+ * they came.  So for each such age there is a walk along the queue which is
+ * never repeated: what is in hand when it passes is looked at when it is
+ * deferred (daemon/settle.c). */
+struct warn_walk {
+	int64_t after_ms;
+	uint64_t cursor; /* the last id that was old enough */
+};
+
+static void add_walk(struct dispatch *d, int64_t after_ms)
+{
+	if (after_ms == 0)
+		return;
+	for (size_t i = 0; i < d->nwarn_walks; i++)
+		if (d->warn_walks[i].after_ms == after_ms)
+			return;
+	d->warn_walks = xrealloc(d->warn_walks, d->nwarn_walks + 1,
+				 sizeof(*d->warn_walks));
+	d->warn_walks[d->nwarn_walks++] =
+		(struct warn_walk){.after_ms = after_ms};
+}
+
+static void plan_walks(struct dispatch *d)
+{
+	const struct conf *conf = d->snapshot->conf;
+
+	snapshot_unref(d->warn_snapshot);
+	d->warn_snapshot = snapshot_ref(d->snapshot);
+	d->nwarn_walks = 0;
+	add_walk(d, conf->queue.warn_after_ms);
+	for (size_t i = 0; i < conf->nroutes; i++)
+		add_walk(d, conf->routes[i].warn_after_ms);
+}
+
+/* A page of a walk. */
+struct late {
+	struct dispatch *dispatch;
+	int64_t old_ms; /* what came before is old enough */
+	uint64_t seen; /* the last id of these */
+	uint64_t ids[PORTION]; /* with something to tell */
+	size_t n;
+	bool over; /* what follows is too young */
+};
+
+static bool see_late(void *arg, const struct message *m)
+{
+	struct late *late = arg;
+
+	if (m->received_ms > late->old_ms) {
+		late->over = true;
+		return false;
+	}
+	late->seen = m->id;
+	for (size_t i = 0; i < m->nrecipients; i++) {
+		if (!is_idle(late->dispatch, m, &m->recipients[i]) ||
+		    m->recipients[i].warned)
+			continue;
+		late->ids[late->n++] = m->id;
+		break;
+	}
+	return late->n < PORTION;
+}
+
+static void warn_message(struct dispatch *d, uint64_t id)
+{
+	const struct attempt attempt = {.queue = &d->snapshot->conf->queue};
+	struct store *store = d->relay->store;
+	struct message *m;
+	struct err e;
+
+	if (store->ops->load(store, id, &m, &e) != ST_OK)
+		return;
+	struct settlement *s = settlement_new(d->relay, id, &attempt);
+	for (size_t i = 0; i < m->nrecipients; i++)
+		if (is_idle(d, m, &m->recipients[i]))
+			settlement_warned(s, &m->recipients[i]);
+	settlement_submit(s);
+	message_free(m);
+}
+
+/* False: there may be more. */
+static bool walk_late(struct dispatch *d, struct warn_walk *walk)
+{
+	struct store *store = d->relay->store;
+	struct late late = {
+		.dispatch = d,
+		.old_ms = clock_wall_ms() - walk->after_ms,
+		.seen = walk->cursor,
+	};
+	uint64_t cursor = walk->cursor;
+	bool more = false;
+	struct err e;
+
+	if (store->ops->scan(store, &cursor, PORTION, &more, see_late, &late,
+			     &e) != ST_OK) {
+		log_text(LOG_ERROR, "queue-unread", "%s", e.text);
+		return true;
+	}
+	walk->cursor = late.seen;
+	for (size_t i = 0; i < late.n; i++)
+		warn_message(d, late.ids[i]);
+	return late.over || !more;
+}
+
+static bool warn_all(struct dispatch *d)
+{
+	bool done = true;
+
+	if (d->warn_snapshot != d->snapshot)
+		plan_walks(d);
+	for (size_t i = 0; i < d->nwarn_walks; i++)
+		if (!walk_late(d, &d->warn_walks[i]))
+			done = false;
+	return done;
+}
+
 /* ------- trimming */
 
 struct trim {
@@ -197,17 +327,18 @@ static bool see_message(void *arg, const struct message *m)
 			route_for(d->snapshot->conf, r->address);
 
 		/* What is in hand is looked at when its turn comes. */
-		if (!waits || !route ||
-		    strcmp(lane_name(route), r->lane) == 0 ||
-		    dispatch_active(d, m->id, r->number))
+		if (!waits || !route || dispatch_active(d, m->id, r->number))
 			continue;
-		if (!s)
-			s = settlement_new(d->relay, m->id, &attempt);
-		char *name = destination_name(route, &route->hosts[0]);
-		dispatch_activate(d, dispatch_lane(d, r->lane), m->id,
-				  r->number);
-		settlement_moved(s, r, lane_name(route), name);
-		free(name);
+		struct place place;
+		place_init(&place, route, r->address);
+		if (strcmp(place.lane, r->lane) != 0) {
+			if (!s)
+				s = settlement_new(d->relay, m->id, &attempt);
+			dispatch_activate(d, dispatch_lane(d, r->lane), m->id,
+					  r->number);
+			settlement_moved(s, r, place.lane, place.destination);
+		}
+		place_release(&place);
 	}
 	if (s)
 		settlement_submit(s);
@@ -236,6 +367,9 @@ static int64_t expiry_pause_ms(const struct dispatch *d)
 {
 	int64_t pause = shortest_lifetime(d) / 10;
 
+	for (size_t i = 0; i < d->nwarn_walks; i++)
+		if (d->warn_walks[i].after_ms / 10 < pause)
+			pause = d->warn_walks[i].after_ms / 10;
 	if (pause < EXPIRY_PAUSE_MIN_MS)
 		return EXPIRY_PAUSE_MIN_MS;
 	return pause > EXPIRY_PAUSE_MAX_MS ? EXPIRY_PAUSE_MAX_MS : pause;
@@ -257,9 +391,17 @@ void upkeep_turn(struct dispatch *d)
 		sweep_routes(d);
 	if (now >= d->next_expiry_mono_ms) {
 		expire_all(d);
-		d->next_expiry_mono_ms = now + expiry_pause_ms(d);
+		d->next_expiry_mono_ms = now;
+		if (warn_all(d))
+			d->next_expiry_mono_ms += expiry_pause_ms(d);
 	}
 	if (now >= d->next_trim_mono_ms && !d->upkeep_busy)
 		trim(d);
 	dispatch_wake_at(d, d->next_expiry_mono_ms);
+}
+
+void upkeep_stop(struct dispatch *d)
+{
+	snapshot_unref(d->warn_snapshot);
+	free(d->warn_walks);
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -88,13 +89,21 @@ static void free_session(struct inbound *s)
 	worker_session_ended(w);
 }
 
+/* The connection is gone: nothing but answers is waited for. */
+static void free_if_idle(struct inbound *s)
+{
+	if (inbound_message_idle(s) && !s->login)
+		free_session(s);
+}
+
 void inbound_over(struct inbound *s)
 {
+	inbound_proxy_end(s);
+	inbound_login_drop(s);
 	stream_free(s->stream);
 	s->stream = NULL;
 	s->over = true;
-	if (inbound_message_idle(s))
-		free_session(s);
+	free_if_idle(s);
 }
 
 /* Lets the last words out, then ends. */
@@ -121,8 +130,8 @@ static bool flush(struct inbound *s)
 	return true;
 }
 
-static void log_refusal(const struct inbound *s, const char *what,
-			const struct err *e)
+void inbound_log_refusal(const struct inbound *s, const char *what,
+			 const struct err *e)
 {
 	char client[ADDR_TEXT_MAX];
 
@@ -141,6 +150,7 @@ static struct policy_client policy_client(const struct inbound *s)
 	return (struct policy_client){
 		.addr = &s->peer,
 		.tls = stream_transport(s->stream),
+		.logged_in = *server_user(s->server) != '\0',
 	};
 }
 
@@ -168,7 +178,7 @@ static void answer_mail(struct inbound *s)
 	s->nroutes = 0;
 	if (policy_sender(s->listener, &client, &e) != ST_OK ||
 	    check_room(s, &e) != ST_OK) {
-		log_refusal(s, "MAIL", &e);
+		inbound_log_refusal(s, "MAIL", &e);
 		server_refuse(s->server, &e);
 		return;
 	}
@@ -184,7 +194,7 @@ static void answer_recipient(struct inbound *s)
 	if (policy_recipient(s->snapshot->conf, s->listener, &client,
 			     server_recipient(s->server), &answer,
 			     &e) != ST_OK) {
-		log_refusal(s, "RCPT", &e);
+		inbound_log_refusal(s, "RCPT", &e);
 		server_refuse(s->server, &e);
 		return;
 	}
@@ -200,7 +210,7 @@ static void answer_data(struct inbound *s)
 	struct err e;
 
 	if (check_room(s, &e) != ST_OK) {
-		log_refusal(s, "DATA", &e);
+		inbound_log_refusal(s, "DATA", &e);
 		server_refuse(s->server, &e);
 		return;
 	}
@@ -264,10 +274,16 @@ static enum server_wants step(struct inbound *s)
 	return wants;
 }
 
+/* For the store, or for the judge of a password. */
+static bool must_wait(const struct inbound *s)
+{
+	return s->login || inbound_message_must_wait(s);
+}
+
 void inbound_run(struct inbound *s)
 {
 	for (;;) {
-		if (inbound_message_must_wait(s)) {
+		if (must_wait(s)) {
 			if (flush(s))
 				stream_pause(s->stream);
 			return;
@@ -289,6 +305,9 @@ void inbound_run(struct inbound *s)
 			stream_pause(s->stream);
 			stream_deadline(s->stream, s->listener->timeout_ms);
 			return;
+		case SERVER_ASKS_AUTH:
+			inbound_login_ask(s);
+			break;
 		case SERVER_ASKS_MAIL:
 			answer_mail(s);
 			break;
@@ -323,8 +342,8 @@ void inbound_caught_up(struct inbound *s)
 {
 	if (!s->over)
 		inbound_run(s);
-	else if (inbound_message_idle(s))
-		free_session(s);
+	else
+		free_if_idle(s);
 }
 
 void inbound_committed(struct inbound *s, const struct err *refusal,
@@ -335,7 +354,7 @@ void inbound_committed(struct inbound *s, const struct err *refusal,
 		return;
 	}
 	if (refusal) {
-		log_refusal(s, "message", refusal);
+		inbound_log_refusal(s, "message", refusal);
 		server_refuse(s->server, refusal);
 	} else {
 		server_accept(s->server, text);
@@ -375,12 +394,14 @@ static void log_broken(const struct inbound *s)
 
 static void timed_out(struct inbound *s)
 {
-	/* While the store works it is not the client who is late. */
-	if (!s->shaking && inbound_message_must_wait(s)) {
+	/* While we work it is not the client who is late. */
+	if (!s->shaking && must_wait(s)) {
 		stream_deadline(s->stream, s->listener->timeout_ms);
 		return;
 	}
-	if (s->shaking) {
+	if (s->proxy)
+		inbound_proxy_log(s, "the header did not come in time");
+	if (s->shaking || s->proxy) {
 		inbound_over(s);
 		return;
 	}
@@ -398,7 +419,7 @@ static void seen(void *arg, enum stream_event event)
 		return;
 	case STREAM_READABLE:
 	case STREAM_DRAINED:
-		if (!s->shaking)
+		if (!s->shaking && !s->proxy)
 			inbound_run(s);
 		return;
 	case STREAM_SECURED:
@@ -434,25 +455,38 @@ static const struct conf_listener *find_listener(const struct conf *conf,
 	return NULL;
 }
 
-static enum status check_limits(struct inbound *s, struct err *e)
+static enum status count_connection(struct inbound *s, struct err *e)
 {
-	const struct conf_listener *l = s->listener;
+	unsigned others = atomic_fetch_add(&s->listening->connections, 1);
 
-	if (atomic_fetch_add(&s->listening->connections, 1) >=
-	    l->max_connections) {
-		s->counted = true;
-		enum status st = err_temp(e, 3, 2, "Too many connections");
-		e->reply = 421;
-		return st;
-	}
 	s->counted = true;
+	if (others < s->listener->max_connections)
+		return ST_OK;
+	enum status st = err_temp(e, 3, 2, "Too many connections");
+	e->reply = 421;
+	return st;
+}
+
+static enum status count_client(struct inbound *s, struct err *e)
+{
 	s->counted_client = tally_take(s->worker->relay->clients, client_key(s),
-				       l->max_connections_per_client);
+				       s->listener->max_connections_per_client);
 	if (s->counted_client)
 		return ST_OK;
 	enum status st = err_temp(e, 7, 0, "Too many connections from you");
 	e->reply = 421;
 	return st;
+}
+
+/* RFC 5321 4.3.1: a client waits for the greeting.  One that has spoken before
+ * it talks to somebody else, or to nobody. */
+static enum status check_silence(const struct inbound *s, struct err *e)
+{
+	int bytes = 0;
+
+	if (ioctl(stream_fd(s->stream), FIONREAD, &bytes) < 0 || bytes == 0)
+		return ST_OK;
+	return err_perm(e, 5, 1, "SMTP synchronization error");
 }
 
 static struct server *new_server(const struct inbound *s)
@@ -463,6 +497,11 @@ static struct server *new_server(const struct inbound *s)
 		[CONF_TLS_FORCED] = SERVER_TLS_FORCED,
 		[CONF_TLS_IMPLICIT] = SERVER_TLS_OFF,
 	};
+	static const enum server_chunking chunking[] = {
+		[CONF_CHUNKING_OFF] = SERVER_CHUNKING_OFF,
+		[CONF_CHUNKING_STRICT] = SERVER_CHUNKING_STRICT,
+		[CONF_CHUNKING_PASSTHROUGH] = SERVER_CHUNKING_PASSTHROUGH,
+	};
 	const struct conf_listener *l = s->listener;
 	const struct server_conf conf = {
 		.hostname = s->snapshot->conf->hostname,
@@ -470,10 +509,40 @@ static struct server *new_server(const struct inbound *s)
 		.in_tls = l->tls == CONF_TLS_IMPLICIT,
 		.max_message_bytes = l->max_message_bytes,
 		.max_recipients = l->max_recipients,
+		.chunking = chunking[l->chunking],
+		.auth = *l->auth_file != '\0',
 		.max_errors = MAX_ERRORS,
 	};
 
 	return server_new(&conf);
+}
+
+/* Refused before anything was said; a TLS client could not read it. */
+static void turn_away(struct inbound *s, const struct err *refusal)
+{
+	inbound_log_refusal(s, "connection", refusal);
+	if (s->listener->tls == CONF_TLS_IMPLICIT) {
+		inbound_over(s);
+		return;
+	}
+	server_greet(s->server, refusal);
+	inbound_run(s);
+}
+
+void inbound_welcome(struct inbound *s)
+{
+	bool in_tls = s->listener->tls == CONF_TLS_IMPLICIT;
+	struct err refusal;
+
+	if (count_client(s, &refusal) != ST_OK ||
+	    (!in_tls && check_silence(s, &refusal) != ST_OK)) {
+		turn_away(s, &refusal);
+	} else if (in_tls) {
+		start_tls(s);
+	} else {
+		server_greet(s->server, NULL);
+		inbound_run(s);
+	}
 }
 
 void inbound_start(struct worker *w, struct listening *listening, int fd,
@@ -492,22 +561,12 @@ void inbound_start(struct worker *w, struct listening *listening, int fd,
 	s->stream = stream_accepted(w->base, fd, seen, s);
 	inbound_message_init(s);
 	link_session(s);
-	if (check_limits(s, &refusal) != ST_OK) {
-		log_refusal(s, "connection", &refusal);
-		if (s->listener->tls == CONF_TLS_IMPLICIT) {
-			inbound_over(s);
-			return;
-		}
-		server_greet(s->server, &refusal);
-		inbound_run(s);
-		return;
-	}
-	if (s->listener->tls == CONF_TLS_IMPLICIT) {
-		start_tls(s);
-		return;
-	}
-	server_greet(s->server, NULL);
-	inbound_run(s);
+	if (count_connection(s, &refusal) != ST_OK)
+		turn_away(s, &refusal);
+	else if (inbound_proxy_expected(s))
+		inbound_proxy_begin(s);
+	else
+		inbound_welcome(s);
 }
 
 /* ------- stop */
@@ -521,7 +580,7 @@ void inbound_stop_all(struct worker *w)
 		s->stopping = true;
 		if (s->over || s->message)
 			continue;
-		if (s->shaking) {
+		if (s->shaking || s->proxy) {
 			inbound_over(s);
 			continue;
 		}

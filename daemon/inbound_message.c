@@ -22,6 +22,9 @@ enum {
 	PIECE_MAX = 64 * 1024,
 	PIECES_AHEAD = 4,
 	HOPS_MAX = 50,
+	/* A message may pass here more than once: a next hop that hands it
+	 * back for another recipient is no loop yet. */
+	OWN_HOPS_MAX = 2,
 	TRACE_FIELD_MAX = 4096,
 };
 
@@ -129,11 +132,19 @@ bool inbound_message_must_wait(const struct inbound *s)
 
 /* ------- the message itself */
 
+/* RFC 3848, RFC 6531 section 4.3. */
 static const char *protocol(const struct inbound *s)
 {
+	static const char *const words[2][2][2] = {
+		{{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
+		{{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
+	};
+	bool in_tls = *s->message->tls != '\0';
+	bool logged_in = *server_user(s->server) != '\0';
+
 	if (!server_is_esmtp(s->server))
 		return "SMTP";
-	return *s->message->tls ? "ESMTPS" : "ESMTP";
+	return words[s->message->smtputf8][in_tls][logged_in];
 }
 
 static void replace(char **field, char *with)
@@ -173,17 +184,39 @@ static char *trace_field(const struct inbound *s)
 	return buf_string(&field);
 }
 
+static void describe_recipients(struct inbound *s)
+{
+	size_t n;
+	const char *const *recipients = server_recipients(s->server, &n);
+
+	BUG_ON(n != s->nroutes);
+	for (size_t i = 0; i < n; i++) {
+		struct recipient *r;
+		struct place place;
+
+		place_init(&place, s->routes[i], recipients[i]);
+		r = message_add(s->message, recipients[i], place.lane,
+				place.destination);
+		place_release(&place);
+		r->notify = server_notify(s->server, i);
+		replace(&r->orcpt, xstrdup(server_orcpt(s->server, i)));
+	}
+}
+
 static void describe(struct inbound *s)
 {
 	const struct transport *tls =
 		s->stream ? stream_transport(s->stream) : NULL;
 	struct message *m = s->message;
 	char client[ADDR_TEXT_MAX];
-	size_t n;
 
 	addr_text(client, &s->peer);
 	m->checksum = digest_value(s->digest);
 	m->has_8bit = server_has_8bit(s->server);
+	m->smtputf8 = server_smtputf8(s->server);
+	m->bare_newlines = server_bare_newlines(s->server);
+	replace(&m->ret, xstrdup(server_ret(s->server)));
+	replace(&m->envid, xstrdup(server_envid(s->server)));
 	replace(&m->sender, xstrdup(server_sender(s->server)));
 	replace(&m->message_id, xstrdup(server_message_id(s->server)));
 	replace(&m->listener, xstrdup(s->listener->name));
@@ -191,22 +224,14 @@ static void describe(struct inbound *s)
 	replace(&m->client, xstrdup(client));
 	replace(&m->helo, xstrdup(server_helo(s->server)));
 	replace(&m->tls, xstrdup(tls ? tls_session_version(tls) : ""));
-	const char *const *recipients = server_recipients(s->server, &n);
-	BUG_ON(n != s->nroutes);
-	for (size_t i = 0; i < n; i++) {
-		const struct conf_route *route = s->routes[i];
-		char *destination = destination_name(route, &route->hosts[0]);
-
-		(void)message_add(m, recipients[i], lane_name(route),
-				  destination);
-		free(destination);
-	}
+	describe_recipients(s);
 	replace(&m->trace_field, trace_field(s));
 }
 
 static void log_received(const struct inbound *s)
 {
 	const struct message *m = s->message;
+	const char *user = server_user(s->server);
 	char *sender = xasprintf("<%s>", m->sender);
 
 	log_fact(LOG_INFO, m->id, "received", F_STR("sender", sender),
@@ -215,8 +240,28 @@ static void log_received(const struct inbound *s)
 		 F_STR("source", *m->source ? m->source : NULL),
 		 F_STR("client", m->client),
 		 F_STR("tls", *m->tls ? m->tls : NULL),
+		 F_STR("user", *user ? user : NULL),
 		 F_STR("message_id", *m->message_id ? m->message_id : NULL));
 	free(sender);
+}
+
+/* What the store could not do, as the client hears it.  RFC 5321 4.2.5: our
+ * own trouble is never the message's, so it is temporary; our log has the
+ * words. */
+static struct err trouble(const struct inbound *s, const struct err *of)
+{
+	struct err e;
+
+	log_fact(LOG_ERROR, s->message->id, "store-failed",
+		 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
+		 F_STR("reply", of->text));
+	if (of->subject == 3 && of->detail == 1) {
+		(void)!err_temp(&e, 3, 1, "Insufficient system storage");
+		e.reply = 452;
+	} else {
+		(void)!err_temp(&e, 3, 0, "Local error, try again later");
+	}
+	return e;
 }
 
 static void on_enqueued(struct note *note)
@@ -231,11 +276,7 @@ static void on_enqueued(struct note *note)
 	snprintf(text, sizeof(text), "Queued as %s", id);
 	free_write(w);
 	if (refused) {
-		/* RFC 5321 4.2.5: our own trouble is never the message's. */
-		log_fact(LOG_ERROR, s->message->id, "store-failed",
-			 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
-			 F_STR("reply", e.text));
-		e.status = ST_TEMP;
+		e = trouble(s, &e);
 		s->enqueueing = false;
 		inbound_message_drop(s);
 	} else {
@@ -273,7 +314,8 @@ static void conclude(struct inbound *s)
 		inbound_committed(s, &e, NULL);
 		return;
 	}
-	if (server_hops(s->server) > HOPS_MAX) {
+	if (server_hops(s->server) > HOPS_MAX ||
+	    server_own_hops(s->server) > OWN_HOPS_MAX) {
 		(void)err_perm(&e, 4, 6, "Too many hops: mail loop");
 		e.reply = 554;
 		inbound_message_drop(s);
@@ -296,11 +338,7 @@ static void on_piece(struct note *note)
 	if (op->status != ST_OK && s->message && s->message->id == op->id &&
 	    !s->failed) {
 		s->failed = true;
-		s->error = op->err;
-		s->error.status = ST_TEMP;
-		log_fact(LOG_ERROR, op->id, "store-failed",
-			 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
-			 F_STR("reply", op->err.text));
+		s->error = trouble(s, &op->err);
 	}
 	free_write(w);
 	if (!s->over && s->whole && s->pieces == 0)

@@ -4,6 +4,8 @@
  *
  *	inbound.c           the connection: stream, machine, policy, TLS
  *	inbound_message.c   the message on its way into the store
+ *	inbound_proxy.c     the PROXY header before all else
+ *	inbound_login.c     a password that is being judged
  *
  * Thread: the worker of the connection.
  */
@@ -12,9 +14,13 @@
 
 #include "base/digest.h"
 #include "daemon/inbound.h"
+#include "net/proxy.h"
 #include "net/stream.h"
 #include "queue/message.h"
 #include "smtp/server.h"
+
+struct event;
+struct login_question;
 
 struct inbound {
 	struct inbound *prev, *next;     /* of the worker */
@@ -28,6 +34,8 @@ struct inbound {
 	struct tls_identity **identities;        /* owned array */
 	bool counted, counted_client;    /* against the limits */
 	bool shaking;                    /* in the TLS handshake */
+	struct inbound_proxy *proxy;     /* owned; its header is waited for */
+	struct login_question *login;    /* owned; its answer is waited for */
 	bool stopping;
 	bool over;                       /* only its writes are waited for */
 
@@ -58,6 +66,26 @@ void inbound_committed(struct inbound *s, const struct err *refusal,
 
 /* The store has caught up; s may be freed by it. */
 void inbound_caught_up(struct inbound *s);
+/* The PROXY header was read, or none was expected: s->peer is the client.  s
+ * may be freed by it. */
+void inbound_welcome(struct inbound *s);
+void inbound_log_refusal(const struct inbound *s, const char *what,
+			 const struct err *e);
+
+/* inbound_proxy.c */
+/* Does this connection come from one of the listener's proxies? */
+bool inbound_proxy_expected(const struct inbound *s);
+/* Reads the header, then inbound_welcome() or inbound_over(). */
+void inbound_proxy_begin(struct inbound *s);
+/* It did not come, for this reason; inbound_over() is the caller's. */
+void inbound_proxy_log(const struct inbound *s, const char *why);
+void inbound_proxy_end(struct inbound *s);
+
+/* inbound_login.c */
+/* Asks whether the password is right; the answer runs the machine on. */
+void inbound_login_ask(struct inbound *s);
+/* Nobody waits for the answer any more. */
+void inbound_login_drop(struct inbound *s);
 
 /* inbound_message.c */
 void inbound_message_init(struct inbound *s);

@@ -38,48 +38,121 @@ void lane_free(struct lane *l)
 	free(l);
 }
 
-/* The destination of this host from the old list, unless mail would be
+/* Takes the destination of this name out of the old list, unless mail would be
  * treated otherwise now. */
 static struct destination *keep(struct lane *l, const struct conf_route *route,
-				const struct host_port *host)
+				const char *name)
 {
-	char *name = destination_name(route, host);
-	struct destination *kept = NULL;
-
-	for (size_t i = 0; i < l->ndestinations && !kept; i++) {
+	for (size_t i = 0; i < l->ndestinations; i++) {
 		struct destination *d = l->destinations[i];
 
 		if (!d || strcmp(d->name, name) != 0 ||
 		    route_policy_differs(d->route, route))
 			continue;
-		kept = d;
 		l->destinations[i] = NULL;
+		return d;
 	}
-	free(name);
-	return kept;
+	return NULL;
 }
 
-void lane_set_route(struct lane *l, const struct conf_route *route)
+static void replace_destinations(struct lane *l, struct destination **list,
+				 size_t n)
 {
-	size_t n = route ? route->nhosts : 0;
+	free_destinations(l->destinations, l->ndestinations);
+	l->destinations = list;
+	l->ndestinations = n;
+	l->more_due = true;
+	l->more_waiting = true;
+}
+
+/* The destinations of these hosts, with what is known of them. */
+static void set_hosts(struct lane *l, const struct conf_route *route,
+		      const struct host_port *hosts, size_t n)
+{
 	struct destination **list =
 		xcalloc(n ? n : 1, sizeof(struct destination *));
 
 	for (size_t i = 0; i < n; i++) {
-		struct destination *d = keep(l, route, &route->hosts[i]);
+		char *name = destination_name(route, &hosts[i]);
 
-		if (!d)
-			d = destination_new(route, &route->hosts[i]);
-		d->route = route;
-		d->host = &route->hosts[i];
-		list[i] = d;
+		list[i] = keep(l, route, name);
+		if (!list[i])
+			list[i] = destination_new(route, &hosts[i]);
+		list[i]->route = route;
+		free(name);
 	}
-	free_destinations(l->destinations, l->ndestinations);
-	l->destinations = list;
-	l->ndestinations = n;
+	replace_destinations(l, list, n);
+}
+
+/* MX: known hosts stay known, under today's policy. */
+static void keep_hosts(struct lane *l, const struct conf_route *route)
+{
+	struct host_port *hosts =
+		xcalloc(l->ndestinations + 1, sizeof(*hosts));
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->ndestinations; i++) {
+		if (lane_is_unknown(l, l->destinations[i]))
+			continue;
+		hosts[n] = l->destinations[i]->host;
+		hosts[n].host = xstrdup(hosts[n].host);
+		n++;
+	}
+	set_hosts(l, route, hosts, n);
+	for (size_t i = 0; i < n; i++)
+		free(hosts[i].host);
+	free(hosts);
+}
+
+void lane_set_route(struct lane *l, const struct conf_route *route)
+{
+	if (!route)
+		set_hosts(l, route, NULL, 0);
+	else if (route->mx)
+		keep_hosts(l, route);
+	else
+		set_hosts(l, route, route->hosts, route->nhosts);
 	l->route = route;
-	l->more_due = true;
-	l->more_waiting = true;
+	l->refused = false;
+	l->hosts_until_mono_ms = 0;
+}
+
+void lane_set_hosts(struct lane *l, char *const *names, size_t n, uint16_t port)
+{
+	struct host_port *hosts = xcalloc(n, sizeof(*hosts));
+
+	for (size_t i = 0; i < n; i++) {
+		struct addr literal;
+
+		hosts[i].host = names[i];
+		hosts[i].port = port;
+		hosts[i].is_literal = addr_parse(names[i], port, &literal);
+	}
+	set_hosts(l, l->route, hosts, n);
+	free(hosts);
+}
+
+void lane_set_unknown(struct lane *l, const struct failure *f, int64_t probe_ms,
+		      int64_t mono_ms, int64_t wall_ms)
+{
+	struct destination *d = keep(l, l->route, l->name);
+
+	if (!d) {
+		const struct host_port nowhere = { .host = l->name };
+
+		d = destination_new(l->route, &nowhere);
+		free(d->name);
+		d->name = xstrdup(l->name);
+	}
+	(void)destination_fails(d, f, probe_ms, mono_ms, wall_ms);
+	struct destination **list = xcalloc(1, sizeof(struct destination *));
+	list[0] = d;
+	replace_destinations(l, list, 1);
+}
+
+bool lane_is_unknown(const struct lane *l, const struct destination *d)
+{
+	return l->domain && strcmp(d->name, l->name) == 0;
 }
 
 struct destination *lane_destination(struct lane *l, const char *name)
@@ -96,6 +169,13 @@ struct destination *lane_up(struct lane *l)
 		if (l->destinations[i]->state == DESTINATION_UP)
 			return l->destinations[i];
 	return NULL;
+}
+
+bool lane_is_idle(const struct lane *l)
+{
+	return !l->ready && l->nblocked == 0 && l->deliveries == 0 &&
+	       !l->asking && !l->more_due && !l->more_waiting &&
+	       !l->waiting_seen && l->next_due_wall_ms == INT64_MAX;
 }
 
 void lane_add_ready(struct lane *l, struct job *j)

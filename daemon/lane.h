@@ -47,8 +47,13 @@ struct active {
 struct lane {
 	char *name;                      /* owned */
 	const struct conf_route *route;  /* NULL: no route of this name today */
+	const char *domain;              /* part of name: MX decides; else NULL */
 	struct destination **destinations;       /* owned, in order to try */
 	size_t ndestinations;
+	bool    asking;                  /* an MX query is under way */
+	int64_t hosts_until_mono_ms;     /* MX: the answer holds; 0: ask */
+	bool    refused;                 /* MX: the domain takes no mail: ... */
+	struct failure refusal;          /* ... why, for good */
 	struct job *ready, **ready_end;
 	size_t nready;
 	size_t nblocked;                 /* recipients being deferred by us */
@@ -66,11 +71,22 @@ MUST_USE struct lane *lane_new(const char *name);
 void lane_free(struct lane *l);
 
 /* Takes today's route and its destinations; those that are still the same
- * keep their state. */
+ * keep their state.  Where MX decides they stay until the next answer. */
 void lane_set_route(struct lane *l, const struct conf_route *route);
+/* MX: the hosts of an answer, in order; strings are copied. */
+void lane_set_hosts(struct lane *l, char *const *hosts, size_t n,
+		    uint16_t port);
+/* MX: the question failed: a destination of the lane's own name, failing, stands
+ * for those that are not known. */
+void lane_set_unknown(struct lane *l, const struct failure *f,
+		      int64_t probe_ms, int64_t mono_ms, int64_t wall_ms);
+/* Is it a destination of that kind? */
+bool lane_is_unknown(const struct lane *l, const struct destination *d);
 struct destination *lane_destination(struct lane *l, const char *name);
 /* The first one that is up; NULL: none. */
 struct destination *lane_up(struct lane *l);
+/* Nothing of it is in hand, under way, or known to wait. */
+bool lane_is_idle(const struct lane *l);
 /* What is in hand and not yet given. */
 void lane_add_ready(struct lane *l, struct job *j);
 void lane_return_ready(struct lane *l, struct job **list);

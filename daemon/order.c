@@ -175,6 +175,16 @@ static enum status read_flag(bool *flag, const char *key, const json_t *value,
 	return ST_OK;
 }
 
+static enum status read_bounce(struct order *o, const json_t *value,
+			       struct err *e)
+{
+	enum status st = read_flag(&o->bounce, "bounce", value, e);
+
+	if (st == ST_OK && o->bounce && o->verb != &verb_remove)
+		st = err_perm(e, 5, 4, "bounce: only for what is removed");
+	return st;
+}
+
 static enum status read_member(struct order *o, const char *key,
 			       const json_t *value, struct err *e)
 {
@@ -191,7 +201,7 @@ static enum status read_member(struct order *o, const char *key,
 	if (strcmp(key, "progress") == 0)
 		return read_flag(&o->progress, key, value, e);
 	if (strcmp(key, "bounce") == 0)
-		return err_perm(e, 5, 4, "bounce: not in this version yet");
+		return read_bounce(o, value, e);
 	return err_perm(e, 5, 4, "unknown key \"%.60s\"", key);
 }
 

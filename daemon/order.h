@@ -35,6 +35,7 @@ struct order {
 	uint64_t *ids;                   /* owned, in order, each once */
 	size_t    nids;
 	bool all, dry_run, progress;
+	bool bounce;                     /* of a removal: senders are told */
 };
 
 void order_init(struct order *o, const struct verb *verb);

@@ -3,7 +3,8 @@
  * outbound - the life of a delivery session, and the carrying of bytes
  * between its stream and smtp/client.
  *
- *	take -> resolve -> connect -> talk (greeting, EHLO, STARTTLS) -> ready
+ *	take -> get the secret -> resolve -> connect
+ *	     -> talk (greeting, EHLO, STARTTLS, AUTH) -> ready
  *	     -> message -> message -> ... -> parked at the dispatcher
  *	     -> more messages, or QUIT -> over
  *
@@ -65,6 +66,8 @@ unsigned outbound_count(const struct worker *w)
 static void free_session(struct outbound *o)
 {
 	BUG_ON(o->job);
+	wish_cancel(o->wish);
+	outbound_drop_secret(o);
 	lookup_cancel(o->lookup);
 	stream_free(o->stream);
 	client_free(o->client);
@@ -121,6 +124,10 @@ static void talk_failed(struct outbound *o)
 	else if (client_stage(c) == CLIENT_STARTTLS && forced &&
 		 !(client_offers(c) & OFFER_STARTTLS))
 		kind = FACT_NO_STARTTLS;
+	else if (client_stage(c) == CLIENT_AUTH && !client_reply(c)->code)
+		kind = FACT_NO_AUTH;
+	if (kind == FACT_REPLY && client_stage(c) == CLIENT_AUTH)
+		outbound_auth_failed(o);
 	struct facts facts = outbound_facts(o, kind);
 	if (o->established) {
 		outbound_broke(o, &facts);
@@ -149,7 +156,7 @@ static bool flush(struct outbound *o)
 }
 
 /* Says QUIT and does not wait for the answer: nothing depends on it. */
-static void quit(struct outbound *o)
+void outbound_quit(struct outbound *o)
 {
 	client_quit(o->client);
 	if (!flush(o))
@@ -166,8 +173,9 @@ static void ready(struct outbound *o)
 	/* Promise 5: whatever led here, nothing goes out in clear text. */
 	BUG_ON(route->tls == CONF_TLS_FORCED && !client_in_tls(o->client));
 	o->established = true;
+	outbound_drop_secret(o);
 	if (o->delivery->probe)
-		quit(o);
+		outbound_quit(o);
 	else
 		outbound_next(o);
 }
@@ -317,7 +325,7 @@ static void start(struct worker *w, struct delivery *d)
 	if (w->stopping)
 		outbound_over(o);
 	else
-		outbound_resolve(o);
+		outbound_begin(o);
 }
 
 static void resume(struct outbound *o, struct delivery *d)
@@ -326,7 +334,7 @@ static void resume(struct outbound *o, struct delivery *d)
 	if (o->gone)
 		outbound_over(o);
 	else if (!d->jobs || o->stopping)
-		quit(o);
+		outbound_quit(o);
 	else
 		outbound_next(o);
 }

@@ -79,16 +79,57 @@ static void note_address(struct outbound *o)
 				   : xasprintf("%s[%s]", host->host, text);
 }
 
+/* *from: the route's source address; false: it has none. */
+static bool source_of(const struct outbound *o, struct addr *from)
+{
+	const char *text = o->delivery->route->source_address;
+
+	if (*text == '\0')
+		return false;
+	BUG_ON(!addr_parse(text, 0, from)); /* conf/ has checked it */
+	return true;
+}
+
+/* An address that this machine does not have is our own fault. */
+static void source_failed(struct outbound *o, const struct err *e)
+{
+	struct facts facts = outbound_facts(o, FACT_SELF);
+	struct failure failure;
+	char text[ERR_TEXT_MAX + 64];
+
+	snprintf(text, sizeof(text), "source_address %s: %s",
+		 o->delivery->route->source_address, e->text);
+	facts.text = text;
+	diagnose(&facts, &failure);
+	failure.cause = CAUSE_IS_SELF_CONFIG;
+	outbound_address_failed(o, &failure);
+}
+
+static enum status start_connecting(struct outbound *o, struct err *e)
+{
+	const struct addr *to = &o->addrs[o->at];
+	struct addr from;
+	bool bound = source_of(o, &from);
+
+	if (bound && from.sa.sa_family != to->sa.sa_family)
+		return err_sys(e, EAFNOSUPPORT, "source_address");
+	return stream_connect(&o->stream, o->worker->base, to,
+			      bound ? &from : NULL, outbound_stream_seen, o, e);
+}
+
 static void try_address(struct outbound *o)
 {
 	struct failure failure;
 	struct err e;
 
 	note_address(o);
-	if (stream_connect(&o->stream, o->worker->base, &o->addrs[o->at], NULL,
-			   outbound_stream_seen, o, &e) == ST_OK) {
+	if (start_connecting(o, &e) == ST_OK) {
 		stream_deadline(o->stream,
 				o->delivery->route->connect_timeout_ms);
+		return;
+	}
+	if (e.os == EADDRNOTAVAIL && *o->delivery->route->source_address) {
+		source_failed(o, &e);
 		return;
 	}
 	struct facts facts = outbound_facts(o, FACT_CONNECT);
@@ -107,11 +148,12 @@ void outbound_connected(struct outbound *o)
 	};
 	enum conf_tls tls = o->delivery->route->tls;
 	bool second = tls == CONF_TLS_OPPORTUNISTIC && o->clear_cause;
-	const struct client_conf conf = {
+	struct client_conf conf = {
 		.hostname = o->delivery->snapshot->conf->hostname,
 		.tls = second ? CLIENT_TLS_OFF : how[tls],
 	};
 
+	outbound_fill_auth(o, &conf);
 	o->client = client_new(&conf);
 	outbound_talk(o);
 }
@@ -255,7 +297,9 @@ void outbound_address_failed(struct outbound *o, const struct failure *f)
 		return;
 	}
 	o->clear_cause = CAUSE_IS_NONE;
-	if (o->naddrs > 0 && ++o->at < o->naddrs && f->reach != AT_SELF) {
+	/* Other addresses won't like our secret better. */
+	if (o->naddrs > 0 && ++o->at < o->naddrs && f->reach != AT_SELF &&
+	    f->cause != CAUSE_IS_AUTH_FAILED) {
 		try_address(o);
 		return;
 	}

@@ -4,22 +4,16 @@
  *
  * A job names recipients of one message; the message is loaded when its turn
  * comes, so that what an operator changed meanwhile (held, removed, moved)
- * counts.  The body is read from the store piece by piece and its checksum is
- * compared before the final dot is said: a damaged message is never
- * completed.
+ * counts.  What the host can't take is failed before anything is said of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "daemon/outbound_session.h"
 #include "daemon/route.h"
 #include "daemon/settle.h"
-#include "tls/session.h"
-
-enum { BODY_PIECE_MAX = 64 * 1024 };
 
 /* ------- the message in hand */
 
@@ -33,6 +27,10 @@ static void put_down(struct outbound *o)
 	o->recipients = NULL;
 	free(o->addresses);
 	o->addresses = NULL;
+	free(o->orcpts);
+	o->orcpts = NULL;
+	free(o->notifies);
+	o->notifies = NULL;
 	o->nrecipients = 0;
 }
 
@@ -42,6 +40,18 @@ static bool in_job(const struct job *job, uint32_t number)
 		if (job->numbers[i] == number)
 			return true;
 	return false;
+}
+
+/* Those of the recipients in hand from `from` up to before `end`. */
+static struct job *job_new(const struct outbound *o, size_t from, size_t end)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+
+	j->id = o->message->id;
+	j->numbers = xcalloc(end - from, sizeof(*j->numbers));
+	for (size_t i = from; i < end; i++)
+		j->numbers[j->n++] = o->recipients[i]->number;
+	return j;
 }
 
 static struct settlement *begin_settlement(const struct outbound *o)
@@ -57,9 +67,33 @@ static struct settlement *begin_settlement(const struct outbound *o)
 		.certificate = d->certificate,
 		.began_mono_ms = o->began_mono_ms,
 		.attempted = true,
+		.has_dsn = (client_offers(o->client) & OFFER_DSN) != 0,
 	};
 
 	return settlement_new(o->worker->relay, o->job->id, &attempt);
+}
+
+/* Does r queue in another lane today? */
+static bool is_elsewhere(const struct outbound *o,
+			 const struct conf_route *route,
+			 const struct recipient *r)
+{
+	struct place place;
+
+	place_init(&place, route, r->address);
+	bool elsewhere = strcmp(place.lane, o->delivery->lane_name) != 0;
+	place_release(&place);
+	return elsewhere;
+}
+
+static void move(struct settlement *s, const struct conf_route *route,
+		 const struct recipient *r)
+{
+	struct place place;
+
+	place_init(&place, route, r->address);
+	settlement_moved(s, r, place.lane, place.destination);
+	place_release(&place);
 }
 
 /* Picks the recipients of the job that still wait, and still here: those
@@ -72,6 +106,8 @@ static void pick_recipients(struct outbound *o)
 
 	o->recipients = xcalloc(m->nrecipients, sizeof(struct recipient *));
 	o->addresses = xcalloc(m->nrecipients, sizeof(char *));
+	o->orcpts = xcalloc(m->nrecipients, sizeof(char *));
+	o->notifies = xcalloc(m->nrecipients, sizeof(uint32_t));
 	for (size_t i = 0; i < m->nrecipients; i++) {
 		const struct recipient *r = &m->recipients[i];
 		bool waits =
@@ -80,16 +116,15 @@ static void pick_recipients(struct outbound *o)
 		if (!waits || !in_job(o->job, r->number))
 			continue;
 		const struct conf_route *route = route_for(conf, r->address);
-		if (route && route != o->delivery->route) {
-			char *destination =
-				destination_name(route, &route->hosts[0]);
-			settlement_moved(moved, r, lane_name(route),
-					 destination);
-			free(destination);
+		if (route && is_elsewhere(o, route, r)) {
+			move(moved, route, r);
 			continue;
 		}
-		o->recipients[o->nrecipients] = r;
-		o->addresses[o->nrecipients++] = r->address;
+		size_t n = o->nrecipients++;
+		o->recipients[n] = r;
+		o->addresses[n] = r->address;
+		o->orcpts[n] = r->orcpt;
+		o->notifies[n] = r->notify;
 	}
 	settlement_submit(moved);
 }
@@ -132,6 +167,51 @@ static bool pick_up(struct outbound *o, struct job *job)
 	return false;
 }
 
+static uint64_t bytes_to_send(const struct message *m)
+{
+	return m->bytes + strlen(m->trace_field);
+}
+
+/* Fails what this host can't take; false: it was failed. */
+static bool fits(struct outbound *o)
+{
+	const struct message *m = o->message;
+	const struct needs needs = {
+		.bytes = bytes_to_send(m),
+		.has_8bit = m->has_8bit,
+		.smtputf8 = m->smtputf8,
+		.bare_newlines = m->bare_newlines,
+	};
+	struct failure failure;
+
+	if (diagnose_needs(&needs, o->peer, client_offers(o->client),
+			   client_size_limit(o->client), &failure))
+		return true;
+	struct settlement *s = begin_settlement(o);
+	for (size_t i = 0; i < o->nrecipients; i++)
+		settlement_failed(s, o->recipients[i], &failure, false);
+	settlement_submit(s);
+	return false;
+}
+
+/* Gives back those recipients that are too many for one transaction, by what
+ * the host announced (RFC 9422) or has shown. */
+static void keep_within_limit(struct outbound *o)
+{
+	size_t max = client_rcpt_max(o->client);
+	struct job *rest;
+
+	if (o->taken_max > 0 && (max == 0 || o->taken_max < max))
+		max = o->taken_max;
+	if (max == 0 || o->nrecipients <= max)
+		return;
+	rest = job_new(o, max, o->nrecipients);
+	job_push(&o->delivery->returned, rest);
+	o->nrecipients = max;
+	job_free(o->job);
+	o->job = job_new(o, 0, max);
+}
+
 static void begin_transaction(struct outbound *o)
 {
 	const struct message *m = o->message;
@@ -139,88 +219,53 @@ static void begin_transaction(struct outbound *o)
 		.sender = m->sender,
 		.recipients = o->addresses,
 		.nrecipients = o->nrecipients,
-		.bytes = m->bytes + strlen(m->trace_field),
+		.bytes = bytes_to_send(m),
 		.has_8bit = m->has_8bit,
+		.smtputf8 = m->smtputf8,
+		.bare_newlines = m->bare_newlines,
+		.envid = m->envid,
+		.ret = m->ret,
+		.orcpt = o->orcpts,
+		.notify = o->notifies,
 	};
 
-	o->body_at = 0;
-	o->header_sent = false;
-	if (!o->digest)
-		o->digest = digest_new();
-	digest_reset(o->digest);
+	outbound_start_body(o);
+	o->mails++;
 	client_mail(o->client, &t);
+}
+
+/* Does the host take no more in this session?  RFC 9422. */
+static bool is_used_up(const struct outbound *o)
+{
+	unsigned max = client_mail_max(o->client);
+
+	return max > 0 && o->mails >= max;
 }
 
 void outbound_next(struct outbound *o)
 {
 	struct delivery *d = o->delivery;
 
-	while (d->jobs) {
+	while (d->jobs && !is_used_up(o)) {
 		struct job *job = d->jobs;
 
 		d->jobs = job->next;
 		job->next = NULL;
 		if (!pick_up(o, job))
 			continue;
+		if (!fits(o)) {
+			put_down(o);
+			continue;
+		}
+		keep_within_limit(o);
 		begin_transaction(o);
 		outbound_talk(o);
 		return;
 	}
-	outbound_park(o);
-}
-
-/* ------- the body */
-
-static void body_failed(struct outbound *o, const char *text, enum status st)
-{
-	struct facts facts =
-		outbound_facts(o, st == ST_PERM ? FACT_CORRUPT : FACT_SELF);
-
-	facts.text = text;
-	log_fact(
-		LOG_ERROR, o->message->id, "body-unreadable",
-		F_STR("cause", cause_word(st == ST_PERM ? CAUSE_IS_CORRUPT
-							: CAUSE_IS_SELF_STORE)),
-		F_STR("reply", text));
-	outbound_broke(o, &facts);
-}
-
-bool outbound_give_body(struct outbound *o)
-{
-	struct store *store = o->worker->relay->store;
-	const struct message *m = o->message;
-	struct buf piece;
-	struct err e;
-
-	if (!o->header_sent) {
-		client_body(o->client, span_of(m->trace_field));
-		o->header_sent = true;
-	}
-	buf_init(&piece, BODY_PIECE_MAX);
-	enum status st =
-		store->ops->read_body(store, m->id, o->body_at, &piece, &e);
-	struct span s = buf_span(&piece);
-	if (st == ST_OK && s.len > 0) {
-		digest_add(o->digest, s);
-		client_body(o->client, s);
-		o->body_at += s.len;
-	}
-	buf_release(&piece);
-	if (st != ST_OK) {
-		body_failed(o, e.text, st);
-		return false;
-	}
-	if (o->body_at < m->bytes && s.len > 0)
-		return true;
-	if (o->body_at != m->bytes || digest_value(o->digest) != m->checksum) {
-		body_failed(o,
-			    "the stored message is damaged: its checksum "
-			    "is not the one taken when it was received",
-			    ST_PERM);
-		return false;
-	}
-	client_body_end(o->client);
-	return true;
+	if (is_used_up(o))
+		outbound_quit(o);
+	else
+		outbound_park(o);
 }
 
 /* ------- outcomes */
@@ -228,6 +273,37 @@ bool outbound_give_body(struct outbound *o)
 static bool is_delivered(const struct client_result *r)
 {
 	return r->stage == CLIENT_DOT && r->reply.code / 100 == 2;
+}
+
+/* How many recipients went as far as the message itself. */
+static size_t count_taken(const struct client_result *results, size_t n)
+{
+	size_t taken = 0;
+
+	for (size_t i = 0; i < n; i++)
+		taken += results[i].stage == CLIENT_DOT &&
+			 results[i].reply.code != 0;
+	return taken;
+}
+
+/* Recipients that were only too many beside those that were taken go in
+ * another transaction, and have not been tried yet (RFC 5321 4.5.3.1.10). */
+static bool is_surplus(const struct client_result *r, size_t taken)
+{
+	return taken > 0 && r->stage == CLIENT_RCPT &&
+	       reply_is_too_many(&r->reply);
+}
+
+static void give_back(struct outbound *o, size_t at)
+{
+	struct job *j = o->delivery->returned;
+
+	if (!j || j->id != o->message->id) {
+		job_push(&o->delivery->returned, job_new(o, at, at + 1));
+		return;
+	}
+	j->numbers = xrealloc(j->numbers, j->n + 1, sizeof(*j->numbers));
+	j->numbers[j->n++] = o->recipients[at]->number;
 }
 
 /* Settles what was answered, and the rest by `broken` (NULL: there is no
@@ -239,12 +315,18 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 	size_t n;
 	const struct client_result *results = client_results(o->client, &n);
 	struct settlement *s = begin_settlement(o);
+	size_t taken = count_taken(results, n);
 	bool any = false;
 
 	BUG_ON(n != o->nrecipients);
 	for (size_t i = 0; i < n; i++) {
 		struct failure failure;
 
+		if (is_surplus(&results[i], taken)) {
+			give_back(o, i);
+			o->taken_max = taken;
+			continue;
+		}
 		if (is_delivered(&results[i])) {
 			settlement_delivered(s, o->recipients[i],
 					     &results[i].reply);

@@ -5,7 +5,9 @@
  *	outbound.c          the life of a session; carries bytes to and from
  *	                    smtp/client
  *	outbound_connect.c  the way to the destination: resolve, connect, TLS
+ *	outbound_auth.c     what we log in with
  *	outbound_mail.c     one message after another over the connection
+ *	outbound_body.c     the bytes of a message
  *
  * Thread: the worker of the connection.
  */
@@ -24,6 +26,8 @@ struct outbound {
 	struct delivery *delivery;       /* NULL: the dispatcher has it */
 
 	/* The way. */
+	struct wish   *wish;             /* for the secret */
+	struct secret *secret;           /* until we are logged in; owned */
 	struct lookup *lookup;
 	struct addr   *addrs;            /* owned */
 	size_t         naddrs, at;
@@ -45,24 +49,41 @@ struct outbound {
 	struct message *message;         /* owned */
 	const struct recipient **recipients;     /* of message, as in the job */
 	const char    **addresses;       /* the same, for the transaction */
+	const char    **orcpts;
+	uint32_t       *notifies;
 	size_t          nrecipients;
 	uint64_t        body_at;
 	bool            header_sent;
 	struct digest  *digest;
 	int64_t         began_mono_ms;
 	unsigned        messages;        /* answered on this connection */
+	unsigned        mails;           /* transactions begun */
+	size_t          taken_max;       /* recipients of one before "too
+					    many"; 0: never heard */
 };
 
 /* outbound.c */
 void outbound_talk(struct outbound *o);
 /* The stream's events. */
 void outbound_stream_seen(void *arg, enum stream_event event);
+/* Says QUIT; jobs that are left go back.  o is over (freed). */
+void outbound_quit(struct outbound *o);
 /* Throws the delivery back: no job is left here. */
 void outbound_park(struct outbound *o);
 /* The connection is over: reports and frees o; the caller returns at once. */
 void outbound_over(struct outbound *o);
 /* Facts with what every failure of this session has in common. */
 struct facts outbound_facts(const struct outbound *o, enum fact_kind kind);
+
+/* outbound_auth.c */
+/* Begins: gets the secret, if the route has one, then resolves. */
+void outbound_begin(struct outbound *o);
+/* What the dialogue needs of it; borrowed until CLIENT_READY. */
+void outbound_fill_auth(const struct outbound *o, struct client_conf *conf);
+/* The machine failed at AUTH. */
+void outbound_auth_failed(struct outbound *o);
+/* We are in: nobody needs the secret any more.  Also at the end. */
+void outbound_drop_secret(struct outbound *o);
 
 /* outbound_connect.c */
 void outbound_resolve(struct outbound *o);
@@ -76,11 +97,15 @@ void outbound_address_failed(struct outbound *o, const struct failure *f);
 /* outbound_mail.c */
 /* Takes the next job, or reports idle when there is none. */
 void outbound_next(struct outbound *o);
-/* Gives one more piece of the body, or its end; false: o is over (freed). */
-bool outbound_give_body(struct outbound *o);
 /* Every recipient has its answer. */
 void outbound_settle(struct outbound *o);
 /* The connection failed under an established session. */
 void outbound_broke(struct outbound *o, const struct facts *facts);
+
+/* outbound_body.c */
+/* A new message. */
+void outbound_start_body(struct outbound *o);
+/* Gives one more piece of the body, or its end; false: o is over (freed). */
+bool outbound_give_body(struct outbound *o);
 
 #endif

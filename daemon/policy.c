@@ -22,23 +22,22 @@ static bool in_networks(const struct conf_source *s, const struct addr *addr)
 	return false;
 }
 
-static bool may_become(const struct conf_source *s,
-		       const struct policy_client *client)
+static bool is_named(const struct conf_source *s,
+		     const struct policy_client *client)
 {
-	return in_networks(s, client->addr) && s->forced_tls && !client->tls;
-}
-
-static bool is_source(const struct conf_source *s,
-		      const struct policy_client *client)
-{
-	if (!in_networks(s, client->addr))
-		return false;
 	if (s->client_names.n == 0)
 		return true;
 	return client->tls &&
 	       tls_session_peer_named(client->tls,
 				      (const char *const *)s->client_names.at,
 				      s->client_names.n);
+}
+
+static bool is_source(const struct conf_source *s,
+		      const struct policy_client *client)
+{
+	return in_networks(s, client->addr) && is_named(s, client) &&
+	       (client->logged_in || !s->authenticated);
 }
 
 static const struct conf_source *find_source(const struct conf_listener *l,
@@ -54,10 +53,32 @@ static const struct conf_source *find_source(const struct conf_listener *l,
 static bool would_be_source_in_tls(const struct conf_listener *l,
 				   const struct policy_client *client)
 {
-	for (size_t i = 0; i < l->nsources; i++)
-		if (may_become(&l->sources[i], client))
+	for (size_t i = 0; i < l->nsources; i++) {
+		const struct conf_source *s = &l->sources[i];
+
+		if (!client->tls && s->forced_tls &&
+		    in_networks(s, client->addr))
 			return true;
+	}
 	return false;
+}
+
+/* The same, if it logged in. */
+static bool would_be_source_by_login(const struct conf_listener *l,
+				     const struct policy_client *client)
+{
+	struct policy_client then = *client;
+
+	then.logged_in = true;
+	return !client->logged_in && find_source(l, &then) != NULL;
+}
+
+static enum status demand_login(struct err *e)
+{
+	enum status st = err_perm(e, 7, 0, "Authentication required");
+
+	e->reply = 530;
+	return st;
 }
 
 static enum status demand_tls(struct err *e)
@@ -82,6 +103,8 @@ static enum status check_source(const struct conf_listener *listener,
 	const struct conf_source *s = find_source(listener, client);
 	if (!s && would_be_source_in_tls(listener, client))
 		return demand_tls(e);
+	if (!s && would_be_source_by_login(listener, client))
+		return demand_login(e);
 	if (!s)
 		return err_perm(e, 7, 1, "Relaying is not allowed from here");
 	if (s->forced_tls && !client->tls)
@@ -97,7 +120,7 @@ enum status policy_sender(const struct conf_listener *listener,
 	enum status st = check_source(listener, client, &source, e);
 
 	/* Who may not relay at all hears it at RCPT, where the recipient can
-	 * be named; only the demand for TLS comes before. */
+	 * be named; only demands for TLS or a login come before. */
 	return st != ST_OK && e->reply == 530 ? st : ST_OK;
 }
 

@@ -2,8 +2,8 @@
 /*
  * policy - may this client, with this TLS, send to this recipient?
  *
- * The first source whose networks (and, if given, verified certificate names)
- * match the client decides; a listener without sources takes loopback clients
+ * The first source whose networks (and, if asked for, verified certificate
+ * names and login) match the client decides; a listener without sources takes loopback clients
  * only.  relayd is never an open relay by omission.
  *
  * Thread: any; pure but for the certificate names it asks tls/ about.
@@ -17,6 +17,7 @@
 struct policy_client {
 	const struct addr      *addr;
 	const struct transport *tls;     /* NULL: clear text */
+	bool logged_in;
 };
 
 struct policy_answer {
@@ -25,8 +26,8 @@ struct policy_answer {
 };
 
 /* May mail for `recipient` ("user@dom") come in?  ST_PERM 550 5.7.1 (no
- * source, or not for this recipient), 530 5.7.0 (the source demands TLS),
- * 550 5.4.4 (no route). */
+ * source, or not for this recipient), 530 5.7.0 (the source demands TLS, or
+ * only one that demands a login would match), 550 5.4.4 (no route). */
 MUST_USE enum status policy_recipient(const struct conf *conf,
 				      const struct conf_listener *listener,
 				      const struct policy_client *client,
@@ -34,7 +35,7 @@ MUST_USE enum status policy_recipient(const struct conf *conf,
 				      struct policy_answer *out,
 				      struct err *e);
 /* Is there any source for this client? For MAIL: ST_PERM 530 5.7.0 when all
- * that match demand TLS. */
+ * that could match demand TLS or a login. */
 MUST_USE enum status policy_sender(const struct conf_listener *listener,
 				   const struct policy_client *client,
 				   struct err *e);

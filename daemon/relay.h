@@ -15,6 +15,7 @@
 #include "queue/writer.h"
 
 struct dispatch;
+struct login;
 struct worker;
 
 /* A bound socket; the listener is looked up by name in today's snapshot. */
@@ -35,8 +36,10 @@ struct relay {
 	struct listening *listening;
 	size_t           nlistening;
 	struct tally    *clients;        /* connections per client address */
+	struct login    *login;          /* judges clients' passwords */
 	struct mailbox  *main_mail;      /* of the main thread */
 	const char      *resolver_servers;       /* tests: NULL is the system's */
+	uint16_t         mx_port;        /* 25; tests have another */
 	atomic_ullong    received, delivered, deferred, expired, failed;
 };
 

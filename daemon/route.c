@@ -5,6 +5,7 @@
  */
 #include "daemon/route.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "smtp/address.h"
@@ -41,9 +42,41 @@ char *destination_name(const struct conf_route *route,
 			 (unsigned)host->port);
 }
 
-const char *lane_name(const struct conf_route *route)
+void place_init(struct place *p, const struct conf_route *route,
+		const char *address)
 {
-	return route->name;
+	char domain[DOMAIN_MAX + 1];
+
+	if (!route->mx) {
+		p->lane = xstrdup(route->name);
+		p->destination = destination_name(route, &route->hosts[0]);
+		return;
+	}
+	address_domain_lower(domain, address);
+	p->lane = xasprintf("%s/%s", route->name, domain);
+	p->destination = xstrdup(p->lane);
+}
+
+void place_release(struct place *p)
+{
+	free(p->lane);
+	free(p->destination);
+}
+
+const struct conf_route *lane_route(const struct conf *conf, const char *lane,
+				    const char **domain)
+{
+	const char *slash = strchr(lane, '/');
+	size_t len = slash ? (size_t)(slash - lane) : strlen(lane);
+
+	*domain = slash ? slash + 1 : NULL;
+	for (size_t i = 0; i < conf->nroutes; i++) {
+		const struct conf_route *r = &conf->routes[i];
+
+		if (strncmp(r->name, lane, len) == 0 && r->name[len] == '\0')
+			return r->mx == (slash != NULL) ? r : NULL;
+	}
+	return NULL;
 }
 
 /* ------- did the policy change? */

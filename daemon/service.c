@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
+#include "daemon/login.h"
 #include "daemon/notify.h"
 #include "daemon/privs.h"
 #include "daemon/settings.h"
@@ -333,6 +334,8 @@ static enum status start_threads(struct service *s, struct err *e)
 	if (st == ST_OK)
 		st = writer_start(&relay->writer, &writer, e);
 	if (st == ST_OK)
+		st = login_start(&relay->login, e);
+	if (st == ST_OK)
 		st = dispatch_start(relay->dispatch, e);
 	if (st == ST_OK)
 		s->dispatching = true;
@@ -377,6 +380,15 @@ static enum status start_parts(struct service *s, struct conf *conf,
 	return st;
 }
 
+/* RFC 5321 section 2.3.5: the port of MX hosts is 25.  Tests cannot have it. */
+static uint16_t mx_port(void)
+{
+	const char *text = getenv("RELAYD_MX_PORT");
+	unsigned long port = text ? strtoul(text, NULL, 10) : 0;
+
+	return port > 0 && port <= UINT16_MAX ? (uint16_t)port : PORT_SMTP;
+}
+
 enum status service_start(struct service **out, const struct service_conf *conf,
 			  struct err *e)
 {
@@ -389,6 +401,7 @@ enum status service_start(struct service **out, const struct service_conf *conf,
 	s->started_mono_ms = clock_mono_ms();
 	s->relay.clients = tally_new();
 	s->relay.resolver_servers = getenv("RELAYD_RESOLVER");
+	s->relay.mx_port = mx_port();
 	st = settings_read(&first, &conf->file, e);
 	if (st != ST_OK)
 		goto out;
@@ -454,6 +467,7 @@ static void stop_threads(struct service *s)
 		begin_stop(s, 0);
 	for (size_t i = 0; i < relay->nworkers; i++)
 		worker_join(relay->workers[i]);
+	login_stop(relay->login);
 	if (s->dispatching)
 		dispatch_join(relay->dispatch);
 	writer_stop(relay->writer);

@@ -17,18 +17,35 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "daemon/notice.h"
+#include "daemon/route.h"
 #include "queue/schedule.h"
 
-enum { RESUBMIT_PAUSE_MS = 1000 };
+enum {
+	RESUBMIT_PAUSE_MS = 1000,
+	POSTPONED_MS = 5 * 60 * 1000, /* a failure that can't be told now */
+};
+
+/* A delay that the sender is to be told of. */
+struct warning {
+	struct event event;
+	int64_t until_ms;
+};
 
 struct settlement {
 	struct write write;
 	struct relay *relay;
 	struct attempt attempt; /* its strings are owned */
+	int64_t now_ms; /* wall, of all outcomes ... */
+	uint32_t jitter; /* ... so that a message stays together */
 	struct change *changes; /* their strings are owned */
 	size_t nchanges;
 	struct event *events; /* of some of the changes */
 	size_t nevents;
+	struct warning *warnings;
+	size_t nwarnings;
+	bool may_tell; /* there is something that senders want to hear */
+	struct notices notices;
 	unsigned tries;
 };
 
@@ -44,6 +61,8 @@ struct settlement *settlement_new(struct relay *relay, uint64_t id,
 
 	s->relay = relay;
 	s->attempt = *attempt;
+	s->now_ms = clock_wall_ms();
+	s->jitter = random32();
 	s->attempt.destination = xstrdup(or_empty(attempt->destination));
 	s->attempt.address = xstrdup(or_empty(attempt->address));
 	s->attempt.tls = xstrdup(or_empty(attempt->tls));
@@ -64,8 +83,12 @@ static void settlement_free(struct settlement *s)
 	}
 	for (size_t i = 0; i < s->nevents; i++)
 		event_release(&s->events[i]);
+	for (size_t i = 0; i < s->nwarnings; i++)
+		event_release(&s->warnings[i].event);
 	free(s->changes);
 	free(s->events);
+	free(s->warnings);
+	notices_release(&s->notices);
 	free((char *)s->attempt.destination);
 	free((char *)s->attempt.address);
 	free((char *)s->attempt.tls);
@@ -99,8 +122,8 @@ static void replace(char **field, const char *with)
 }
 
 /* The event beside the change just added. */
-static void add_event(struct settlement *s, enum event_kind kind,
-		      const char *status, const char *reply)
+static struct event *add_event(struct settlement *s, enum event_kind kind,
+			       const char *status, const char *reply)
 {
 	const struct change *c = &s->changes[s->nchanges - 1];
 	const struct attempt *a = &s->attempt;
@@ -124,6 +147,7 @@ static void add_event(struct settlement *s, enum event_kind kind,
 	replace(&ev->certificate, a->certificate);
 	replace(&ev->status, status);
 	replace(&ev->reply, reply);
+	return ev;
 }
 
 static void log_outcome(const struct settlement *s, const struct recipient *r,
@@ -171,6 +195,8 @@ void settlement_delivered(struct settlement *s, const struct recipient *r,
 	struct change *c = add_change(s, CHANGE_DELIVERED, r);
 	c->reply = xstrdup(words);
 	add_event(s, EVENT_DELIVERED, status, words);
+	if (!s->attempt.has_dsn && notice_is_wanted(r, EVENT_DELIVERED))
+		s->may_tell = true;
 	log_outcome(s, r, LOG_INFO);
 	atomic_fetch_add(&s->relay->delivered, 1);
 	free(words);
@@ -201,8 +227,65 @@ static int64_t retry_due_ms(const struct settlement *s,
 						    ? &s->attempt.route->retry
 						    : &s->attempt.queue->retry;
 
-	return clock_wall_ms() +
-	       retry_pause_ms(list->at_ms, list->n, r->attempts, random32());
+	return s->now_ms +
+	       retry_pause_ms(list->at_ms, list->n, r->attempts, s->jitter);
+}
+
+/* ------- delay */
+
+static const struct conf *conf_of(const struct settlement *s)
+{
+	return CONTAINER_OF(s->attempt.queue, const struct conf, queue);
+}
+
+static bool is_late(const struct settlement *s, const struct recipient *r)
+{
+	const struct conf_route *route = route_for(conf_of(s), r->address);
+	int64_t after_ms =
+		route ? route->warn_after_ms : s->attempt.queue->warn_after_ms;
+
+	return after_ms > 0 && !r->warned &&
+	       clock_wall_ms() - r->fresh_ms >= after_ms &&
+	       notice_is_wanted(r, EVENT_DEFERRED);
+}
+
+/* The sender hears of it, with these words. */
+static void add_warning(struct settlement *s, const struct recipient *r,
+			enum cause cause, const char *destination,
+			const char *reply)
+{
+	const struct conf_route *route = route_for(conf_of(s), r->address);
+	const struct conf_queue *queue = s->attempt.queue;
+	struct warning *w;
+
+	s->warnings =
+		xrealloc(s->warnings, s->nwarnings + 1, sizeof(*s->warnings));
+	w = &s->warnings[s->nwarnings++];
+	w->until_ms = recipient_expires_ms(
+		r, route ? route->lifetime_ms : queue->lifetime_ms,
+		queue->hold_clock_ms, clock_wall_ms());
+	event_init(&w->event);
+	w->event.kind = EVENT_DEFERRED;
+	w->event.number = r->number;
+	w->event.cause = cause;
+	w->event.time_ms = clock_wall_ms();
+	replace(&w->event.destination, destination);
+	replace(&w->event.reply, reply);
+	s->may_tell = true;
+}
+
+void settlement_warned(struct settlement *s, const struct recipient *r)
+{
+	struct change *c;
+
+	if (!is_late(s, r))
+		return;
+	c = add_change(s, CHANGE_TOLD, r);
+	free((char *)c->destination);
+	c->destination = NULL;
+	c->attempted = false;
+	c->warned = true;
+	add_warning(s, r, r->cause, r->destination, r->reply);
 }
 
 void settlement_failed(struct settlement *s, const struct recipient *r,
@@ -220,9 +303,15 @@ void settlement_failed(struct settlement *s, const struct recipient *r,
 							   : WAIT_TIME;
 		c->due_ms = retry_due_ms(s, r);
 		c->stop_clock = stops_clock(failure->cause);
+		if (is_late(s, r)) {
+			c->warned = true;
+			add_warning(s, r, failure->cause,
+				    s->attempt.destination, failure->reply);
+		}
 	}
 	add_event(s, final ? EVENT_FAILED : EVENT_DEFERRED, failure->enhanced,
 		  failure->reply);
+	s->may_tell = s->may_tell || final;
 	log_outcome(s, r, final ? LOG_WARN : LOG_INFO);
 	atomic_fetch_add(final ? &s->relay->failed : &s->relay->deferred, 1);
 }
@@ -246,6 +335,7 @@ void settlement_unloaded(struct settlement *s, uint32_t number,
 
 void settlement_expired(struct settlement *s, const struct recipient *r)
 {
+	const struct conf_route *route = route_for(conf_of(s), r->address);
 	struct change *c = add_change(s, CHANGE_EXPIRED, r);
 	char reply[REPLY_TEXT_MAX];
 
@@ -253,8 +343,13 @@ void settlement_expired(struct settlement *s, const struct recipient *r)
 	 * mended before `relayctl resubmit --expired`. */
 	c->cause = r->cause ? r->cause : CAUSE_IS_EXPIRED;
 	c->attempted = false;
+	free((char *)c->destination);
+	c->destination = NULL;
 	snprintf(reply, sizeof(reply), "%s", r->reply);
-	add_event(s, EVENT_EXPIRED, "4.4.7", reply);
+	struct event *ev = add_event(s, EVENT_EXPIRED, "4.4.7", reply);
+	replace(&ev->route, route ? route->name : "");
+	replace(&ev->destination, r->destination);
+	s->may_tell = true;
 	log_outcome(s, r, LOG_WARN);
 	atomic_fetch_add(&s->relay->expired, 1);
 }
@@ -273,7 +368,112 @@ void settlement_moved(struct settlement *s, const struct recipient *r,
 	 * names its route. */
 }
 
+/* ------- what is told */
+
+static struct change *change_of(struct settlement *s, uint32_t number)
+{
+	for (size_t i = 0; i < s->nchanges; i++)
+		if (s->changes[i].number == number)
+			return &s->changes[i];
+	bug_found("an event without a change", __FILE__, __LINE__, __func__);
+}
+
+/* The facts of this settlement; owned by the caller. */
+static struct notice_fact *gather_facts(const struct settlement *s, size_t *n)
+{
+	struct notice_fact *facts =
+		xcalloc(s->nevents + s->nwarnings + 1, sizeof(*facts));
+
+	*n = 0;
+	for (size_t i = 0; i < s->nevents; i++) {
+		const struct event *ev = &s->events[i];
+
+		if (ev->kind == EVENT_DEFERRED ||
+		    (ev->kind == EVENT_DELIVERED && s->attempt.has_dsn))
+			continue;
+		facts[(*n)++].event = ev;
+	}
+	for (size_t i = 0; i < s->nwarnings; i++)
+		facts[(*n)++] = (struct notice_fact){
+			.event = &s->warnings[i].event,
+			.until_ms = s->warnings[i].until_ms,
+		};
+	return facts;
+}
+
+static void tell(struct settlement *s, const struct message *m)
+{
+	size_t n;
+	struct notice_fact *facts = gather_facts(s, &n);
+
+	notices_make(&s->notices, s->relay->store, conf_of(s), m, facts, n);
+	for (size_t i = 0; i < n; i++) {
+		enum event_kind kind = facts[i].event->kind;
+
+		if (s->notices.told[i] &&
+		    (kind == EVENT_FAILED || kind == EVENT_EXPIRED))
+			change_of(s, facts[i].event->number)->told = true;
+	}
+	s->write.op.bounces = s->notices.bounces;
+	s->write.op.nbounces = s->notices.n;
+	free(facts);
+}
+
+/* There are no notices now: what has failed is tried again, and fails then. */
+static void postpone(struct settlement *s, const char *why)
+{
+	int64_t due_ms = clock_wall_ms() + POSTPONED_MS;
+
+	log_fact(LOG_WARN, s->write.op.id, "notice-postponed",
+		 F_STR("reply", why));
+	for (size_t i = 0; i < s->nchanges; i++) {
+		struct change *c = &s->changes[i];
+
+		c->told = c->warned = false;
+		if (c->kind != CHANGE_FAILED && c->kind != CHANGE_EXPIRED)
+			continue;
+		c->kind = CHANGE_DEFERRED;
+		c->wait = WAIT_TIME;
+		c->due_ms = due_ms;
+	}
+	for (size_t i = 0; i < s->nevents; i++)
+		if (s->events[i].kind == EVENT_FAILED ||
+		    s->events[i].kind == EVENT_EXPIRED)
+			s->events[i].kind = EVENT_DEFERRED;
+	s->write.op.bounces = NULL;
+	s->write.op.nbounces = 0;
+	notices_release(&s->notices);
+}
+
+/* A message that is gone or damaged has nobody to be told. */
+static void load_and_tell(struct settlement *s)
+{
+	struct store *store = s->relay->store;
+	struct message *m;
+	struct err e;
+
+	switch (store->ops->load(store, s->write.op.id, &m, &e)) {
+	case ST_OK:
+		tell(s, m);
+		message_free(m);
+		break;
+	case ST_TEMP:
+		postpone(s, e.text);
+		break;
+	case ST_PERM:
+		log_fact(LOG_WARN, s->write.op.id, "untold",
+			 F_STR("reply", e.text));
+		break;
+	}
+}
+
 /* ------- on its way */
+
+static void announce(const struct settlement *s)
+{
+	notices_log(&s->notices, s->write.op.id);
+	atomic_fetch_add(&s->relay->received, s->notices.n);
+}
 
 /* In the writer's thread. */
 static void on_done(struct note *note)
@@ -284,9 +484,13 @@ static void on_done(struct note *note)
 
 	/* ST_PERM: the message is gone, an operator removed it meanwhile. */
 	if (op->status != ST_TEMP) {
+		if (op->status == ST_OK && op->done > 0)
+			announce(s);
 		settlement_free(s);
 		return;
 	}
+	if (op->nbounces > 0 && op->err.subject == 3 && op->err.detail == 1)
+		postpone(s, op->err.text);
 	if (s->tries++ == 0)
 		log_fact(LOG_ERROR, op->id, "settle-failed",
 			 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
@@ -320,5 +524,7 @@ void settlement_submit(struct settlement *s)
 		settlement_free(s);
 		return;
 	}
+	if (s->may_tell)
+		load_and_tell(s);
 	submit(s);
 }

@@ -7,6 +7,10 @@
  * writer.  It outlives its maker: if the store can't take it, it is submitted
  * again until it can, because what was delivered must not be forgotten.
  *
+ * What the sender is to be told of it (daemon/notice.h) goes in the same
+ * transaction.  While the queue is too full for that, failures are deferred
+ * instead: mail whose sender can't be told has not failed yet.
+ *
  * Thread: any; each settlement is made by one thread.
  */
 #ifndef DAEMON_SETTLE_H
@@ -17,15 +21,19 @@
 
 struct settlement;
 
-/* What every outcome of one attempt has in common; all borrowed. */
+/* What every outcome of one attempt has in common; all borrowed until
+ * settlement_submit(). */
 struct attempt {
-	const struct conf_queue *queue;
+	const struct conf_queue *queue;  /* that of a struct conf, which says
+					    how to reach the sender */
 	const struct conf_route *route;
 	const char *destination;
 	const char *address;             /* "" when none was reached */
 	const char *tls, *verified, *certificate;
 	int64_t     began_mono_ms;
 	bool        attempted;           /* a host was reached out to */
+	bool        has_dsn;             /* the host offers DSN: it was told
+					    what the sender wants to hear */
 };
 
 MUST_USE struct settlement *settlement_new(struct relay *relay, uint64_t id,
@@ -40,6 +48,9 @@ void settlement_failed(struct settlement *s, const struct recipient *r,
 void settlement_unloaded(struct settlement *s, uint32_t number,
 			 const struct failure *failure);
 void settlement_expired(struct settlement *s, const struct recipient *r);
+/* Tells the sender, once, that r is late, if it is and the sender wants to
+ * know; settlement_failed() does it of itself. */
+void settlement_warned(struct settlement *s, const struct recipient *r);
 void settlement_moved(struct settlement *s, const struct recipient *r,
 		      const char *lane, const char *destination);
 /* Hands it to the writer; it frees itself when it is durable. */

@@ -84,6 +84,23 @@ static void load_system_trust(struct snapshot *s, struct complaints *c)
 	}
 }
 
+/* Secrets change without a reload, so they are read when they are needed. */
+static void make_vaults(struct snapshot *s)
+{
+	const struct conf *conf = s->conf;
+
+	s->vaults = xcalloc(conf->nroutes + 1, sizeof(struct vault *));
+	for (size_t i = 0; i < conf->nroutes; i++) {
+		const struct conf_route *r = &conf->routes[i];
+
+		if (r->auth != CONF_AUTH_OFF)
+			s->vaults[i] = vault_new(&(struct vault_conf){
+				.file = r->auth_secret_file,
+				.command = r->auth_command,
+			});
+	}
+}
+
 struct snapshot *snapshot_load(struct conf *conf, conf_complain *complain,
 			       void *arg)
 {
@@ -95,6 +112,7 @@ struct snapshot *snapshot_load(struct conf *conf, conf_complain *complain,
 	load_identities(s, &c);
 	load_trusts(s, &c);
 	load_system_trust(s, &c);
+	make_vaults(s);
 	if (c.any) {
 		snapshot_unref(s);
 		return NULL;
@@ -118,6 +136,9 @@ void snapshot_unref(struct snapshot *s)
 	for (size_t i = 0; i < s->conf->ntrusts; i++)
 		tls_trust_unref(s->trusts[i]);
 	tls_trust_unref(s->system_trust);
+	for (size_t i = 0; i < s->conf->nroutes; i++)
+		vault_unref(s->vaults[i]);
+	free(s->vaults);
 	free(s->identities);
 	free(s->trusts);
 	conf_unref(s->conf);
@@ -141,4 +162,11 @@ struct tls_trust *snapshot_trust(const struct snapshot *s,
 		return s->system_trust;
 	BUG_ON(t < s->conf->trusts || t >= s->conf->trusts + s->conf->ntrusts);
 	return s->trusts[t - s->conf->trusts];
+}
+
+struct vault *snapshot_vault(const struct snapshot *s,
+			     const struct conf_route *r)
+{
+	BUG_ON(r < s->conf->routes || r >= s->conf->routes + s->conf->nroutes);
+	return s->vaults[r - s->conf->routes];
 }

@@ -12,6 +12,7 @@
 #define DAEMON_SNAPSHOT_H
 
 #include "conf/conf.h"
+#include "daemon/secret.h"
 #include "tls/session.h"
 
 struct snapshot {
@@ -19,6 +20,7 @@ struct snapshot {
 	struct tls_identity **identities; /* as conf->identities */
 	struct tls_trust **trusts; /* as conf->trusts */
 	struct tls_trust *system_trust; /* for routes that name none */
+	struct vault **vaults; /* as conf->routes; NULL: no auth */
 	_Atomic unsigned refs;
 };
 
@@ -35,5 +37,8 @@ struct tls_identity *snapshot_identity(const struct snapshot *s,
 /* The trust of a route or listener; the system's for a route without one. */
 struct tls_trust *snapshot_trust(const struct snapshot *s,
 				 const struct conf_trust *t);
+/* What the route logs in with; NULL: it does not. */
+struct vault *snapshot_vault(const struct snapshot *s,
+			     const struct conf_route *r);
 
 #endif

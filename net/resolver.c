@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * resolver - asks libunbound for the A and AAAA records of a host at once,
- * and answers when both are there.
+ * resolver - asks libunbound for the A and AAAA records of a host at once and
+ * answers when both are there, or for the records of one type.
  *
  * libunbound runs on the event_base that it is given: its sockets and timers
  * are events beside ours.  It may answer from inside ub_resolve_event() (from
@@ -9,7 +9,11 @@
  * only, from on_event(), where no code of libunbound is on the stack.  So a
  * callback may do what it likes with the resolver.
  *
- * libunbound cannot be told to forget.  resolver_forget() makes a new context
+ * The hosts file is for addresses: a context that has read it says that its
+ * names have nothing else, be they in the DNS with MX records or not.  So there
+ * are two contexts, and one has not.
+ *
+ * libunbound cannot be told to forget.  resolver_forget() makes new contexts
  * and asks again there what is still under way.
  */
 #include "net/resolver.h"
@@ -28,28 +32,35 @@ enum {
 	OTHER_WAIT_MS = 1000, /* for the other family, once one is there */
 };
 
+/* The questions of a lookup for addresses; one for records has the first. */
 enum family { FAMILY_V4, FAMILY_V6, FAMILIES };
 
-static const int rr_types[FAMILIES] = {ns_t_a, ns_t_aaaa};
+enum source { HOSTS_AND_DNS, DNS_ONLY, SOURCES };
 
-/* One of the two questions of a lookup. */
 struct question {
 	struct lookup *lookup; /* borrowed: ours */
+	int type;
 	bool pending;
 	int id; /* libunbound's, while pending */
 	enum lookup_result result; /* when not pending */
 	struct addr addrs[ADDRS_MAX];
 	size_t naddrs;
+	unsigned char *msg; /* owned, for records; NULL: none */
+	size_t msg_len;
 };
 
 struct lookup {
 	struct resolver *resolver; /* borrowed */
 	struct lookup *prev, *next;
-	lookup_seen *seen;
-	void *arg; /* seen's */
+	enum source source;
+	lookup_seen *seen; /* for addresses, or ... */
+	records_seen *records_seen;
+	lookup_closed *closed; /* NULL: nobody wants to know */
+	void *arg; /* of these */
 	char *host; /* owned */
 	uint16_t port;
 	struct question questions[FAMILIES];
+	size_t nquestions;
 	/* Time is over, or (activated) all questions are answered. */
 	struct event event;
 	int64_t until_mono_ms;
@@ -57,7 +68,7 @@ struct lookup {
 
 struct resolver {
 	struct event_base *base; /* borrowed */
-	struct ub_ctx *ub; /* owned */
+	struct ub_ctx *ubs[SOURCES]; /* owned */
 	char *servers; /* owned; NULL: the system's */
 	char *hosts; /* owned; NULL: the system's */
 	int64_t timeout_ms;
@@ -90,29 +101,42 @@ static void add_addr(struct question *q, const unsigned char *rdata, size_t len)
 }
 
 /* Aliases stand in the answer, too; libunbound has followed them. */
-static void add_addrs(struct question *q, ns_msg *msg, int type)
+static size_t take_records(struct question *q, ns_msg *msg)
 {
+	size_t n = 0;
 	ns_rr rr;
 
 	for (int i = 0; i < ns_msg_count(*msg, ns_s_an); i++) {
 		if (ns_parserr(msg, ns_s_an, i, &rr) < 0)
-			return;
-		if ((int)ns_rr_type(rr) == type && ns_rr_class(rr) == ns_c_in)
+			break;
+		if ((int)ns_rr_type(rr) != q->type ||
+		    ns_rr_class(rr) != ns_c_in)
+			continue;
+		if (q->lookup->seen)
 			add_addr(q, ns_rr_rdata(rr), ns_rr_rdlen(rr));
+		n++;
 	}
+	return q->lookup->seen ? q->naddrs : n;
+}
+
+static void keep_message(struct question *q, const void *packet, int len)
+{
+	q->msg_len = (size_t)len;
+	q->msg = xmalloc(q->msg_len);
+	memcpy(q->msg, packet, q->msg_len);
 }
 
 static enum lookup_result judge(struct question *q, const void *packet, int len)
 {
-	enum family f = (enum family)(q - q->lookup->questions);
 	ns_msg msg;
 
 	if (ns_initparse(packet, len, &msg) < 0)
 		return LOOKUP_SERVFAIL;
 	switch (ns_msg_getflag(msg, ns_f_rcode)) {
 	case ns_r_noerror:
-		add_addrs(q, &msg, rr_types[f]);
-		return q->naddrs > 0 ? LOOKUP_OK : LOOKUP_NODATA;
+		if (q->lookup->records_seen)
+			keep_message(q, packet, len);
+		return take_records(q, &msg) > 0 ? LOOKUP_OK : LOOKUP_NODATA;
 	case ns_r_nxdomain:
 		return LOOKUP_NXDOMAIN;
 	default:
@@ -136,14 +160,21 @@ static void wait_for_other(struct lookup *l)
 		wait_ms(l, OTHER_WAIT_MS);
 }
 
+static bool is_under_way(const struct lookup *l)
+{
+	for (size_t i = 0; i < l->nquestions; i++)
+		if (l->questions[i].pending)
+			return true;
+	return false;
+}
+
 static void settle(struct question *q, enum lookup_result result)
 {
 	struct lookup *l = q->lookup;
 
 	q->pending = false;
 	q->result = result;
-	if (!l->questions[FAMILY_V4].pending &&
-	    !l->questions[FAMILY_V6].pending)
+	if (!is_under_way(l))
 		event_active(&l->event, EV_TIMEOUT, 1);
 	else if (result == LOOKUP_OK)
 		wait_for_other(l);
@@ -176,14 +207,14 @@ static enum lookup_result refused(int ub_error)
 	return ub_error == UB_SYNTAX ? LOOKUP_NXDOMAIN : LOOKUP_SERVFAIL;
 }
 
-static void ask(struct question *q, enum family f)
+static void ask(struct question *q)
 {
 	struct lookup *l = q->lookup;
 	int r;
 
 	q->naddrs = 0;
-	r = ub_resolve_event(l->resolver->ub, l->host, rr_types[f], ns_c_in, q,
-			     on_answer, &q->id);
+	r = ub_resolve_event(l->resolver->ubs[l->source], l->host, q->type,
+			     ns_c_in, q, on_answer, &q->id);
 	/* The answer may have come already. */
 	if (r != UB_NOERROR && q->pending)
 		settle(q, refused(r));
@@ -191,17 +222,17 @@ static void ask(struct question *q, enum family f)
 
 static void ask_all(struct lookup *l)
 {
-	for (enum family f = 0; f < FAMILIES; f++)
-		l->questions[f].pending = true;
-	for (enum family f = 0; f < FAMILIES; f++)
-		ask(&l->questions[f], f);
+	for (size_t i = 0; i < l->nquestions; i++)
+		l->questions[i].pending = true;
+	for (size_t i = 0; i < l->nquestions; i++)
+		ask(&l->questions[i]);
 }
 
 /* on_answer() will not be called any more. */
 static void unask_all(struct lookup *l, struct ub_ctx *ub)
 {
-	for (enum family f = 0; f < FAMILIES; f++) {
-		struct question *q = &l->questions[f];
+	for (size_t i = 0; i < l->nquestions; i++) {
+		struct question *q = &l->questions[i];
 
 		if (!q->pending)
 			continue;
@@ -288,44 +319,78 @@ static enum lookup_result verdict(const struct lookup *l)
 static void lookup_free(struct lookup *l)
 {
 	event_del(&l->event);
+	for (size_t i = 0; i < l->nquestions; i++)
+		free(l->questions[i].msg);
 	free(l->host);
 	free(l);
 }
 
-/* No touch of l or its resolver after the callback: it may have freed the
- * one, and the other is no longer known to it. */
-static void on_event(evutil_socket_t fd, short what, void *arg)
+static struct ub_ctx *ub_of(const struct lookup *l)
+{
+	return l->resolver->ubs[l->source];
+}
+
+static void tell(struct lookup *l)
 {
 	struct addr addrs[ADDRS_MAX * FAMILIES];
-	struct lookup *l = arg;
+	const struct question *q = l->questions;
 	size_t n;
+
+	if (l->records_seen) {
+		l->records_seen(l->arg, q->result, q->msg, q->msg_len);
+		return;
+	}
+	n = interleave(l, addrs);
+	l->seen(l->arg, n > 0 ? LOOKUP_OK : verdict(l), addrs, n);
+}
+
+/* No touch of l's resolver after the callback: it may have closed it. */
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct lookup *l = arg;
 
 	(void)fd;
 	(void)what;
-	unask_all(l, l->resolver->ub);
+	unask_all(l, ub_of(l));
 	unlink_from(l);
-	n = interleave(l, addrs);
-	l->seen(l->arg, n > 0 ? LOOKUP_OK : verdict(l), addrs, n);
+	tell(l);
 	lookup_free(l);
+}
+
+static void add_question(struct lookup *l, int type)
+{
+	struct question *q = &l->questions[l->nquestions++];
+
+	q->lookup = l;
+	q->type = type;
+}
+
+static struct lookup *lookup_new(struct resolver *r, const char *host,
+				 void *arg)
+{
+	struct lookup *l = xcalloc(1, sizeof(*l));
+
+	l->resolver = r;
+	l->arg = arg;
+	l->host = xstrdup(host);
+	evtimer_assign(&l->event, r->base, on_event, l);
+	l->until_mono_ms = clock_mono_ms() + r->timeout_ms;
+	wait_ms(l, r->timeout_ms);
+	link_in(l);
+	return l;
 }
 
 struct lookup *lookup_start(struct resolver *r, const char *host, uint16_t port,
 			    lookup_seen *seen, void *arg)
 {
-	struct lookup *l = xcalloc(1, sizeof(*l));
+	struct lookup *l = lookup_new(r, host, arg);
 	struct addr literal;
 
-	l->resolver = r;
 	l->seen = seen;
-	l->arg = arg;
-	l->host = xstrdup(host);
 	l->port = port;
-	for (enum family f = 0; f < FAMILIES; f++)
-		l->questions[f].lookup = l;
-	evtimer_assign(&l->event, r->base, on_event, l);
-	l->until_mono_ms = clock_mono_ms() + r->timeout_ms;
-	wait_ms(l, r->timeout_ms);
-	link_in(l);
+	l->source = HOSTS_AND_DNS;
+	add_question(l, ns_t_a);
+	add_question(l, ns_t_aaaa);
 	if (addr_parse(host, port, &literal))
 		answer_literal(l, &literal);
 	else if (is_localhost(host))
@@ -335,11 +400,28 @@ struct lookup *lookup_start(struct resolver *r, const char *host, uint16_t port,
 	return l;
 }
 
+struct lookup *lookup_records(struct resolver *r, const char *name, int type,
+			      records_seen *seen, void *arg)
+{
+	struct lookup *l = lookup_new(r, name, arg);
+
+	l->records_seen = seen;
+	l->source = DNS_ONLY;
+	add_question(l, type);
+	ask_all(l);
+	return l;
+}
+
+void lookup_set_closed(struct lookup *l, lookup_closed *closed)
+{
+	l->closed = closed;
+}
+
 void lookup_cancel(struct lookup *l)
 {
 	if (!l)
 		return;
-	unask_all(l, l->resolver->ub);
+	unask_all(l, ub_of(l));
 	unlink_from(l);
 	lookup_free(l);
 }
@@ -415,7 +497,7 @@ static enum status set_options(struct ub_ctx *ub, struct err *e)
 }
 
 static enum status configure(const struct resolver *r, struct ub_ctx *ub,
-			     struct err *e)
+			     enum source source, struct err *e)
 {
 	enum status st;
 	int err;
@@ -427,7 +509,8 @@ static enum status configure(const struct resolver *r, struct ub_ctx *ub,
 		return st;
 	/* A hosts file that is missing, or has a line that cannot be read, is
 	 * no reason not to start: the lines before it count. */
-	ub_ctx_hosts(ub, r->hosts);
+	if (source == HOSTS_AND_DNS)
+		ub_ctx_hosts(ub, r->hosts);
 	if (r->servers)
 		return add_servers(ub, r->servers, e);
 	err = ub_ctx_resolvconf(ub, NULL);
@@ -437,14 +520,14 @@ static enum status configure(const struct resolver *r, struct ub_ctx *ub,
 }
 
 static enum status context_open(struct ub_ctx **out, const struct resolver *r,
-				struct err *e)
+				enum source source, struct err *e)
 {
 	struct ub_ctx *ub = ub_ctx_create_event(r->base);
 	enum status st;
 
 	if (!ub)
 		return err_temp(e, 3, 0, "resolver: libunbound won't start");
-	st = configure(r, ub, e);
+	st = configure(r, ub, source, e);
 	if (st != ST_OK)
 		goto out;
 	/* RFC 6761 6.2 leaves `test` to those who use it; it is a name for
@@ -455,6 +538,28 @@ static enum status context_open(struct ub_ctx **out, const struct resolver *r,
 	ub = NULL;
 out:
 	ub_ctx_delete(ub);
+	return st;
+}
+
+static void contexts_close(struct ub_ctx *ubs[SOURCES])
+{
+	for (enum source s = 0; s < SOURCES; s++)
+		ub_ctx_delete(ubs[s]);
+}
+
+/* All or none. */
+static enum status contexts_open(struct ub_ctx *out[SOURCES],
+				 const struct resolver *r, struct err *e)
+{
+	struct ub_ctx *ubs[SOURCES] = {NULL};
+	enum status st = ST_OK;
+
+	for (enum source s = 0; s < SOURCES && st == ST_OK; s++)
+		st = context_open(&ubs[s], r, s, e);
+	if (st == ST_OK)
+		memcpy(out, ubs, sizeof(ubs));
+	else
+		contexts_close(ubs);
 	return st;
 }
 
@@ -470,7 +575,7 @@ enum status resolver_open(struct resolver **out, struct event_base *base,
 	r->servers = conf->servers ? xstrdup(conf->servers) : NULL;
 	r->hosts = conf->hosts ? xstrdup(conf->hosts) : NULL;
 	r->timeout_ms = conf->timeout_ms;
-	st = context_open(&r->ub, r, e);
+	st = contexts_open(r->ubs, r, e);
 	if (st != ST_OK)
 		goto out;
 	*out = r;
@@ -480,37 +585,41 @@ out:
 	return st;
 }
 
+static void drop(struct lookup *l)
+{
+	lookup_closed *closed = l->closed;
+	void *arg = l->arg;
+
+	lookup_cancel(l);
+	if (closed)
+		closed(arg);
+}
+
 void resolver_close(struct resolver *r)
 {
 	if (!r)
 		return;
 	while (r->lookups)
-		lookup_cancel(r->lookups);
-	ub_ctx_delete(r->ub);
+		drop(r->lookups);
+	contexts_close(r->ubs);
 	free(r->servers);
 	free(r->hosts);
 	free(r);
 }
 
-static bool is_under_way(const struct lookup *l)
-{
-	return l->questions[FAMILY_V4].pending ||
-	       l->questions[FAMILY_V6].pending;
-}
-
 void resolver_forget(struct resolver *r)
 {
-	struct ub_ctx *old = r->ub, *fresh;
+	struct ub_ctx *old[SOURCES];
 	struct err e;
 
+	memcpy(old, r->ubs, sizeof(old));
 	/* Where the name servers can't be read just now the old ones serve. */
-	if (context_open(&fresh, r, &e) != ST_OK)
+	if (contexts_open(r->ubs, r, &e) != ST_OK)
 		return;
-	r->ub = fresh;
 	for (struct lookup *l = r->lookups; l; l = l->next)
 		if (is_under_way(l)) {
-			unask_all(l, old);
+			unask_all(l, old[l->source]);
 			ask_all(l);
 		}
-	ub_ctx_delete(old);
+	contexts_close(old);
 }

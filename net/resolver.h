@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * resolver - names to addresses with libunbound on the worker's event_base.
+ * resolver - asks the DNS with libunbound on the worker's event_base.
  *
  * /etc/hosts is read first, then the name servers of /etc/resolv.conf (or
  * those of resolver_conf) are asked.  Answers are cached by their TTL inside
@@ -53,6 +53,22 @@ MUST_USE struct lookup *lookup_start(struct resolver *r, const char *host,
 				     uint16_t port, lookup_seen *seen,
 				     void *arg);
 void lookup_cancel(struct lookup *l); /* NULL is fine */
+
+/* What the name servers (the hosts file isn't read) say of the records of one
+ * type (ns_t_mx ...): a DNS message, borrowed until the callback returns.
+ * LOOKUP_OK: at least one record of the type is in the answer section, aliases
+ * have been followed.  LOOKUP_NODATA has a message, too; the others have none.
+ */
+typedef void records_seen(void *arg, enum lookup_result result,
+			  const unsigned char *msg, size_t len);
+
+MUST_USE struct lookup *lookup_records(struct resolver *r, const char *name,
+				       int type, records_seen *seen, void *arg);
+/* `closed` gets the arg of the lookup when resolver_close() cancels it, to
+ * free what would be freed in the callback. */
+typedef void lookup_closed(void *arg);
+void lookup_set_closed(struct lookup *l, lookup_closed *closed);
+
 /* Forgets every cached answer and the servers' faults, and reads the system's
  * files again (an operator's resubmit).  What is under way is asked anew. */
 void resolver_forget(struct resolver *r);

@@ -188,6 +188,32 @@ static void enqueue_index(struct work *w, const struct message *m)
 		tx_put(&w->tx, TABLE_MESSAGE_ID, key_span(&k), SPAN(""));
 }
 
+/* The last piece of its body has its place at `at`. */
+static void accept_message(struct work *w, struct store_op *op,
+			   const struct message *m, uint64_t at,
+			   struct span body)
+{
+	static const struct summary nowhere = {.n = 0};
+	struct summary summary = {.n = 0};
+	struct key k = key_id(m->id);
+
+	used_id(w, m->id);
+	body_append(w, m->id, at, body);
+	work_put(w, TABLE_MESSAGE, key_span(&k),
+		 message_encode(work_row(w), m));
+	for (size_t i = 0; i < m->nrecipients; i++) {
+		const struct recipient *r = &m->recipients[i];
+
+		row_insert(w, m->id, m->bytes, r);
+		summary_add(&summary, r->state, r->since_ms);
+		if (r->state == RCPT_QUEUED || r->state == RCPT_DEFERRED)
+			news_add(op, m->id, r, true, r->lane);
+	}
+	w->ledger.totals.accepted += m->nrecipients;
+	keep_move(w, m->id, &nowhere, &summary);
+	enqueue_index(w, m);
+}
+
 static void enqueue_events(struct work *w, const struct store_op *op)
 {
 	const struct event **events;
@@ -203,33 +229,47 @@ static void enqueue_events(struct work *w, const struct store_op *op)
 
 static void apply_enqueue(struct work *w, struct store_op *op)
 {
-	static const struct summary nowhere = {.n = 0};
 	const struct message *m = op->message;
-	struct summary summary = {.n = 0};
 	struct key k = key_id(op->id);
 
 	BUG_ON(m->id != op->id);
 	op->status = continues(w, op, &op->err);
 	if (op->status != ST_OK)
 		return;
-	used_id(w, op->id);
 	tx_del(&w->tx, TABLE_PARTIAL, key_span(&k));
-	body_append(w, op->id, op->at, op->body);
-	work_put(w, TABLE_MESSAGE, key_span(&k),
-		 message_encode(work_row(w), m));
-	for (size_t i = 0; i < m->nrecipients; i++) {
-		const struct recipient *r = &m->recipients[i];
-
-		row_insert(w, op->id, m->bytes, r);
-		summary_add(&summary, r->state, r->since_ms);
-		if (r->state == RCPT_QUEUED || r->state == RCPT_DEFERRED)
-			news_add(op, op->id, r, true, r->lane);
-	}
-	w->ledger.totals.accepted += m->nrecipients;
+	accept_message(w, op, m, op->at, op->body);
 	op->done = m->nrecipients;
-	keep_move(w, op->id, &nowhere, &summary);
-	enqueue_index(w, m);
 	enqueue_events(w, op);
+}
+
+/* ------- change */
+
+/* Before anything is written: could they be accepted? */
+static enum status admits_bounces(struct work *w, const struct store_op *op,
+				  struct err *e)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < op->nbounces; i++) {
+		if (is_accepted(w, op->bounces[i].message->id))
+			return err_temp(e, 3, 0,
+					"the bounce is in the queue already");
+		bytes += op->bounces[i].body.len;
+	}
+	if (op->nbounces > 0 && !space_admits(w->s, bytes))
+		return no_space(e);
+	return ST_OK;
+}
+
+static void apply_change_and_bounces(struct work *w, struct store_op *op)
+{
+	op->status = admits_bounces(w, op, &op->err);
+	if (op->status != ST_OK)
+		return;
+	apply_change(w, op);
+	for (size_t i = 0; i < op->nbounces && op->done > 0; i++)
+		accept_message(w, op, op->bounces[i].message, 0,
+			       op->bounces[i].body);
 }
 
 /* ------- the other verbs */
@@ -264,7 +304,7 @@ static void apply_one(struct work *w, struct store_op *op)
 		break;
 	case STORE_CHANGE:
 		if (tx_has(&w->tx, TABLE_MESSAGE, key_span(&k)))
-			apply_change(w, op);
+			apply_change_and_bounces(w, op);
 		else
 			op->status = no_message(&op->err, op->id);
 		break;
@@ -351,7 +391,8 @@ static enum status run_together(struct store_lmdb *s,
 
 static bool brings_mail(const struct store_op *op)
 {
-	return op->verb == STORE_BODY || op->verb == STORE_ENQUEUE;
+	return op->verb == STORE_BODY || op->verb == STORE_ENQUEUE ||
+	       (op->verb == STORE_CHANGE && op->nbounces > 0);
 }
 
 /* What is left of a batch that the full disk refused. */

@@ -428,6 +428,10 @@ static bool applies(const struct recipient *r, const struct change *c)
 		return false;
 	if (c->kind == CHANGE_RESUBMIT && r->address[0] == '\0')
 		return false;
+	/* One notice of a delay is enough, and none when it is over. */
+	if (c->kind == CHANGE_TOLD && c->warned &&
+	    (r->warned || rcpt_state_is_final(r->state)))
+		return false;
 	if (c->kind == CHANGE_MOVE &&
 	    (c->lane == NULL || strcmp(c->lane, r->lane) == 0))
 		return false;

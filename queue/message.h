@@ -150,6 +150,7 @@ struct change {
  *   final recipient; deferred leaves a held one held, but counts the attempt.
  * - Hold applies to queued and deferred ones, release to held ones, move
  *   (needs another lane) and extend to all that are not final, told to all.
+ * - Told with `warned` applies once, to one that is not final.
  * - Resubmit and remove apply in every state, but to a delivered one only
  *   when it is named by its number: "all" never sends a second copy.  One
  *   whose address was lost to a damaged disk cannot be resubmitted.

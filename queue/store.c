@@ -85,6 +85,18 @@ static bool changes_are_sound(const struct store_op *op)
 	return true;
 }
 
+static bool bounces_are_sound(const struct store_op *op)
+{
+	for (size_t i = 0; i < op->nbounces; i++) {
+		const struct store_bounce *b = &op->bounces[i];
+
+		if (b->body.len != b->message->bytes ||
+		    b->message->id == op->id || !message_is_sound(b->message))
+			return false;
+	}
+	return true;
+}
+
 static enum status check(const struct store_op *op, struct err *e)
 {
 	switch (op->verb) {
@@ -101,6 +113,8 @@ static enum status check(const struct store_op *op, struct err *e)
 	case STORE_CHANGE:
 		if (!changes_are_sound(op))
 			return err_perm(e, 3, 0, "the name is too long");
+		if (!bounces_are_sound(op))
+			return err_temp(e, 3, 0, "its bounce cannot be kept");
 		return ST_OK;
 	case STORE_DESTINATION:
 		if (op->destination->name[0] == '\0' ||

@@ -76,6 +76,12 @@ struct news {
 	char *lane; /* owned */
 };
 
+/* A message about others: enqueued with the change that it tells of. */
+struct store_bounce {
+	struct message *message; /* its id is a new one; borrowed */
+	struct span body; /* all of it; borrowed */
+};
+
 struct store_op {
 	enum store_verb verb;
 	uint64_t id; /* all but TRIM and DESTINATION */
@@ -95,6 +101,12 @@ struct store_op {
 	const struct change *changes; /* borrowed */
 	size_t nchanges;
 	bool drop_delivered;
+	/* CHANGE: accepted in the same transaction if at least one change
+	 * applied, else not at all.  There must be room for them as for any
+	 * new mail, or nothing happens: ST_TEMP 4.3.1.  `news` tells of their
+	 * recipients too, `done` does not count them.  Borrowed. */
+	const struct store_bounce *bounces;
+	size_t nbounces;
 	/* ENQUEUE, CHANGE: appended to the history; of a change that did not
 	 * apply only if it was an attempt.  Borrowed. */
 	const struct event *events;

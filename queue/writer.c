@@ -54,6 +54,15 @@ static void on_stop(struct note *note)
 	w->stopping = true;
 }
 
+static size_t bytes_of(const struct store_op *op)
+{
+	size_t bytes = op->body.len;
+
+	for (size_t i = 0; i < op->nbounces; i++)
+		bytes += op->bounces[i].body.len;
+	return bytes;
+}
+
 /* The first is always taken, however large. */
 static size_t take_batch(struct writer *w)
 {
@@ -63,9 +72,9 @@ static size_t take_batch(struct writer *w)
 		struct write *write =
 			CONTAINER_OF(w->first, struct write, submit);
 
-		if (n > 0 && bytes + write->op.body.len > w->conf.max_bytes)
+		bytes += bytes_of(&write->op);
+		if (n > 0 && bytes > w->conf.max_bytes)
 			break;
-		bytes += write->op.body.len;
 		w->first = w->first->next;
 		w->batch[n++] = write;
 	}

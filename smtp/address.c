@@ -38,15 +38,35 @@ static struct span taken(struct span before, struct span after)
 	return (struct span){before.at, before.len - after.len};
 }
 
-/* sub-domain, and the underscore beside it. */
+/* RFC 6531 3.3, UTF8-non-ascii: how many bytes of it s begins with.  RFC 5198 2
+ * warns of the control characters U+0080 to U+009F. */
+static size_t non_ascii(struct span s)
+{
+	size_t n = span_utf8(s);
+
+	if (n == 2 && (unsigned char)s.at[0] == 0xC2 &&
+	    (unsigned char)s.at[1] < 0xA0)
+		return 0;
+	return n > 1 ? n : 0;
+}
+
+/* sub-domain, the underscore beside it, and U-labels; how long one of these is
+ * in the DNS is not known here. */
 static bool take_label(struct span *s)
 {
-	size_t n = 0;
+	size_t n = 0, max = LABEL_MAX;
 
-	while (n < s->len &&
-	       (is_alnum(s->at[n]) || s->at[n] == '-' || s->at[n] == '_'))
-		n++;
-	if (n == 0 || n > LABEL_MAX || s->at[0] == '-' || s->at[n - 1] == '-')
+	while (n < s->len) {
+		size_t wide = non_ascii(span_skip(*s, n));
+		char c = s->at[n];
+
+		if (wide == 0 && !is_alnum(c) && c != '-' && c != '_')
+			break;
+		if (wide > 0)
+			max = DOMAIN_MAX;
+		n += wide > 0 ? wide : 1;
+	}
+	if (n == 0 || n > max || s->at[0] == '-' || s->at[n - 1] == '-')
 		return false;
 	*s = span_skip(*s, n);
 	return true;
@@ -107,8 +127,13 @@ static bool take_atom(struct span *s)
 {
 	size_t n = 0;
 
-	while (n < s->len && is_atext(s->at[n]))
-		n++;
+	while (n < s->len) {
+		size_t wide = non_ascii(span_skip(*s, n));
+
+		if (wide == 0 && !is_atext(s->at[n]))
+			break;
+		n += wide > 0 ? wide : 1;
+	}
 	*s = span_skip(*s, n);
 	return n > 0;
 }
@@ -118,11 +143,14 @@ static bool take_quoted(struct span *s)
 	if (!take_char(s, '"'))
 		return false;
 	while (s->len > 0 && s->at[0] != '"') {
-		if (take_char(s, '\\') && s->len == 0)
+		bool escaped = take_char(s, '\\');
+		size_t wide = escaped ? 0 : non_ascii(*s);
+
+		if (s->len == 0)
 			return false;
-		if (s->at[0] < ' ' || s->at[0] > '~')
+		if (wide == 0 && (s->at[0] < ' ' || s->at[0] > '~'))
 			return false;
-		*s = span_skip(*s, 1);
+		*s = span_skip(*s, wide > 0 ? wide : 1);
 	}
 	return take_char(s, '"');
 }
@@ -210,6 +238,19 @@ bool address_parse(struct span s, struct address *out)
 		return false;
 	*out = a;
 	return true;
+}
+
+static bool is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.at[i] >= 0x80)
+			return false;
+	return true;
+}
+
+bool address_is_ascii(const struct address *a)
+{
+	return is_ascii(a->local) && is_ascii(a->domain);
 }
 
 bool domain_valid(struct span s)

@@ -10,7 +10,7 @@
  *	client_mail(transaction) -> ... CLIENT_ASKS_BODY ... CLIENT_SETTLED
  *	-> CLIENT_READY -> client_mail() again, or client_quit()
  *
- * RFC 5321, 1870, 2920, 6152, 2034, 3207.
+ * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 4954, 6152, 6531, 9422.
  *
  * Thread: the worker of its connection.
  */
@@ -60,6 +60,8 @@ enum client_wants {
 	CLIENT_CLOSED,                   /* QUIT was answered, or 421: close */
 };
 
+/* Where it can't be said (not inside TLS, not offered, secret too long) the
+ * session fails at CLIENT_AUTH with code 0, and the text says why. */
 enum client_auth {
 	CLIENT_AUTH_OFF,
 	CLIENT_AUTH_PLAIN,               /* RFC 4616 */
@@ -72,7 +74,8 @@ struct client_conf {
 	enum client_tls tls;
 	bool in_tls;                     /* implicit TLS: already encrypted */
 	enum client_auth auth;           /* only inside TLS, RFC 4954 */
-	const char *user, *secret;       /* borrowed until CLIENT_READY */
+	const char *user, *secret;       /* borrowed until CLIENT_READY or
+					    CLIENT_FAILED */
 };
 
 /* A mail transaction; what it points to is borrowed until CLIENT_SETTLED.  At
@@ -83,8 +86,9 @@ struct transaction {
 	size_t nrecipients;
 	uint64_t bytes;                  /* for SIZE= */
 	bool has_8bit;
-	bool smtputf8;                   /* needs it, RFC 6531 */
-	bool bare_newlines;              /* bare CR or LF inside: BDAT only */
+	bool smtputf8;                   /* RFC 6531; only where offered */
+	bool bare_newlines;              /* bare CR or LF inside: goes by BDAT;
+					    only where CHUNKING is offered */
 	/* RFC 3461; said only where DSN is offered. */
 	const char *envid, *ret;         /* "" if none; ret FULL or HDRS */
 	const char *const *orcpt;        /* as recipients, "" if none; xtext as
@@ -115,9 +119,9 @@ void client_tls_started(struct client *c);
 
 /* From CLIENT_READY. */
 void client_mail(struct client *c, const struct transaction *t);
-/* Answers CLIENT_ASKS_BODY: appends the next piece to the output.  A piece has
- * CLIENT_PIECE_MAX bytes at the most, and the shell writes the output out
- * between two of them. */
+/* Answers CLIENT_ASKS_BODY: appends the next piece to the output.  The pieces
+ * given for one ask have CLIENT_PIECE_MAX bytes at the most, all together; by
+ * BDAT they make one chunk. */
 void client_body(struct client *c, struct span piece);
 void client_body_end(struct client *c);
 /* From CLIENT_READY or CLIENT_FAILED; where nothing more may be said
@@ -131,6 +135,10 @@ const char *client_stage_word(enum client_stage s);
 int64_t client_timeout_ms(const struct client *c);
 unsigned client_offers(const struct client *c); /* enum client_offer */
 uint64_t client_size_limit(const struct client *c); /* 0: none known */
+/* RFC 9422: recipients of a transaction, transactions of a session; 0: none
+ * known. */
+unsigned client_rcpt_max(const struct client *c);
+unsigned client_mail_max(const struct client *c);
 bool client_ehlo_refused(const struct client *c); /* HELO was taken */
 bool client_in_tls(const struct client *c);
 /* The last reply heard whole, for failures; code 0 if there was none or if what
@@ -140,8 +148,9 @@ const struct reply *client_reply(const struct client *c);
 bool client_protocol_error(const struct client *c);
 /* The banner without its code, "" before it was heard. */
 const char *client_greeting(const struct client *c);
-/* Results of the transaction, until the next; valid from CLIENT_SETTLED or when
- * the connection broke (those without an answer have code 0). */
+/* Results of the transaction; valid at CLIENT_SETTLED until the next step, or
+ * when the connection broke (those without an answer have code 0).  *n is 0
+ * where there are none. */
 const struct client_result *client_results(const struct client *c, size_t *n);
 /* Was the final dot sent without hearing its answer?  Then nobody knows. */
 bool client_uncertain(const struct client *c);

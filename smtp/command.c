@@ -56,6 +56,20 @@ static bool word_take(struct span *s, struct span *out)
 	return true;
 }
 
+/* RFC 5321 4.1.2 esmtp-value, with the UTF-8 of RFC 6531 3.3. */
+static bool value_valid(struct span s)
+{
+	while (s.len > 0) {
+		size_t n = span_utf8(s);
+		char c = s.at[0];
+
+		if (n == 0 || (n == 1 && (c <= ' ' || c == '=' || c > '~')))
+			return false;
+		s = span_skip(s, n);
+	}
+	return true;
+}
+
 /* RFC 5321 4.1.2: esmtp-param. */
 static bool param_parse(struct span word, struct param *out)
 {
@@ -71,13 +85,7 @@ static bool param_parse(struct span word, struct param *out)
 		return false;
 	if (out->has_value && out->value.len == 0)
 		return false;
-	for (size_t i = 0; i < out->value.len; i++) {
-		char c = out->value.at[i];
-
-		if (c <= ' ' || c == '=' || c > '~')
-			return false;
-	}
-	return true;
+	return value_valid(out->value);
 }
 
 static bool param_is_known(const struct param *params, size_t n,
@@ -120,4 +128,22 @@ enum status params_parse(struct span s, struct param out[COMMAND_PARAMS_MAX],
 	}
 	*n = count;
 	return ST_OK;
+}
+
+bool number_parse(struct span s, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (s.len == 0 || s.len > 20)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		uint64_t digit = (uint64_t)(s.at[i] - '0');
+
+		if (s.at[i] < '0' || s.at[i] > '9' ||
+		    n > (UINT64_MAX - digit) / 10)
+			return false;
+		n = n * 10 + digit;
+	}
+	*out = n;
+	return true;
 }

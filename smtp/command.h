@@ -30,9 +30,12 @@ struct param {
 /* The line without its CRLF.  False: empty, or with control bytes. */
 MUST_USE bool command_parse(struct span line, struct command *out);
 
-/* Parses " KEY=value KEY2" to the end.  Errors: ST_PERM 5.5.4. */
+/* Parses " KEY=value KEY2" to the end.  A value may hold UTF-8: who reads it
+ * decides.  Errors: ST_PERM 5.5.4. */
 MUST_USE enum status params_parse(struct span s,
 				  struct param out[COMMAND_PARAMS_MAX],
 				  size_t *n, struct err *e);
+/* Decimal digits and nothing else; false also for what a uint64_t can't hold. */
+MUST_USE bool number_parse(struct span s, uint64_t *out);
 
 #endif

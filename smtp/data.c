@@ -25,6 +25,10 @@ void data_in_init(struct data_in *d)
 
 static void fault_seen(struct data_in *d, enum data_fault fault)
 {
+	if (fault != DATA_NUL)
+		d->has_bare = true;
+	if (fault != DATA_NUL && d->may_be_bare)
+		return;
 	if (d->fault == DATA_FINE)
 		d->fault = fault;
 }
@@ -130,6 +134,36 @@ void data_in_feed(struct data_in *d, struct span *in, struct buf *out)
 {
 	while (in->len > 0 && !d->done && out->len < out->max)
 		in_step(d, in, out);
+}
+
+/* A LF is bare in the middle of a line, and at its start. */
+static void chunk_step(struct data_in *d, struct span *in, struct buf *out)
+{
+	char c = in->at[0];
+
+	if (d->state == AFTER_CR && c != '\n')
+		fault_seen(d, DATA_BARE_CR);
+	if (d->state != AFTER_CR || c != '\n') {
+		in_line(d, in, out);
+		return;
+	}
+	emit(d, SPAN("\n"), out);
+	d->state = LINE_START;
+	*in = span_skip(*in, 1);
+}
+
+void data_in_chunk(struct data_in *d, struct span *in, struct buf *out)
+{
+	while (in->len > 0 && out->len < out->max)
+		chunk_step(d, in, out);
+}
+
+void data_in_chunks_end(struct data_in *d)
+{
+	if (!d->done && d->state != LINE_START)
+		fault_seen(d, d->state == AFTER_CR ? DATA_BARE_CR
+						   : DATA_NO_LINE_END);
+	d->done = true;
 }
 
 void data_out_init(struct data_out *d)

@@ -149,6 +149,49 @@ static bool name_is(struct span name, struct span wanted)
 	return span_eq_nocase(span_trim(name), wanted);
 }
 
+/* The word that s begins with, behind white space and comments; they are
+ * taken off s with it. */
+static struct span trace_word(struct span *s)
+{
+	struct span word = {NULL, 0};
+	unsigned depth = 0;
+	size_t i;
+
+	for (i = 0; i < s->len && word.at == NULL; i++) {
+		char c = s->at[i];
+
+		if (c == '(')
+			depth++;
+		else if (c == ')' && depth > 0)
+			depth--;
+		else if (depth == 0 && c != ' ' && c != '\t' && c != ';')
+			word.at = s->at + i;
+	}
+	*s = span_skip(*s, word.at != NULL ? i - 1 : i);
+	while (word.len < s->len && strchr(" \t(;", s->at[word.len]) == NULL)
+		word.len++;
+	*s = span_skip(*s, word.len);
+	return word;
+}
+
+/* RFC 5321 4.4: "by" and who wrote the field. */
+static bool is_written_by(struct span value, struct span name)
+{
+	struct span word;
+
+	while ((word = trace_word(&value)).len > 0)
+		if (span_eq_nocase(word, SPAN("by")))
+			return span_eq_nocase(trace_word(&value), name);
+	return false;
+}
+
+static void received_seen(struct header_scan *h, struct span value)
+{
+	h->received++;
+	if (h->own_name != NULL && is_written_by(value, span_of(h->own_name)))
+		h->own++;
+}
+
 /* The field is whole.  False: it is none, and so the body has begun. */
 static bool field_seen(struct header_scan *h)
 {
@@ -162,7 +205,7 @@ static bool field_seen(struct header_scan *h)
 	name = (struct span){field.at, (size_t)(colon - field.at)};
 	value = span_skip(field, name.len + 1);
 	if (name_is(name, SPAN("Received")))
-		h->received++;
+		received_seen(h, value);
 	else if (name_is(name, SPAN("Message-ID")))
 		message_id_seen(h, value);
 	return true;

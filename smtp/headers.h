@@ -31,6 +31,8 @@ void received_field(struct buf *out, const struct received *r);
 /* Looks at a message as it passes, to the end of its header section. */
 struct header_scan {
 	unsigned received;               /* fields seen: the hop count */
+	unsigned own;                    /* of these, written by own_name */
+	const char *own_name;            /* borrowed; NULL: not looked for */
 	char message_id[256];            /* "" if none; without < > */
 	bool done;
 	bool at_line_start;

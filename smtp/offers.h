@@ -2,7 +2,7 @@
 /*
  * offers - what a server offers in its answer to EHLO.
  *
- * RFC 5321 4.1.1.1, 1870 4 (SIZE).
+ * RFC 5321 4.1.1.1, 1870 4 (SIZE), 4954 3 (AUTH), 9422 (LIMITS).
  *
  * Thread: none; pure.
  */
@@ -24,9 +24,18 @@ enum client_offer {
 	OFFER_MASKED = 1 << 9,           /* keywords or banner of X or * */
 };
 
+/* Mechanisms of AUTH that we know. */
+enum offer_auth {
+	OFFER_AUTH_PLAIN = 1 << 0,
+	OFFER_AUTH_LOGIN = 1 << 1,
+	OFFER_AUTH_XOAUTH2 = 1 << 2,
+};
+
 struct offers {
 	unsigned set;                    /* of enum client_offer */
+	unsigned auth;                   /* of enum offer_auth */
 	uint64_t size_limit;             /* 0: none known */
+	unsigned rcpt_max, mail_max;     /* LIMITS; 0: none known */
 };
 
 /* Adds what the answer says, line by line. */

@@ -11,6 +11,10 @@
  *	   +--- S_TLS <-+           RSET, EHLO         end (asked)
  *	          STARTTLS
  *
+ * By BDAT the message comes in chunks: S_RCPT -> S_CHUNK -> S_CHUNKS -> S_CHUNK,
+ * and with the last chunk to its end.  A chunk that can't be taken is read all
+ * the same, in any state, lest its bytes be heard as commands.
+ *
  * A line is taken from the input only when it is whole, so it makes no
  * difference how the bytes arrive.
  */
@@ -30,7 +34,8 @@ enum {
 
 static const char *const state_words[] = {
 	[S_NEW] = "new",   [S_HELLO] = "hello",	  [S_MAIL] = "mail",
-	[S_RCPT] = "rcpt", [S_BODY] = "body",	  [S_ASKED] = "asked",
+	[S_RCPT] = "rcpt", [S_BODY] = "body",	  [S_CHUNK] = "chunk",
+	[S_AUTH] = "auth", [S_CHUNKS] = "chunks", [S_ASKED] = "asked",
 	[S_TLS] = "tls",   [S_CLOSED] = "closed",
 };
 _Static_assert(ARRAY_LEN(state_words) == STATES, "a state without a word");
@@ -82,6 +87,9 @@ enum state server_end_transaction(struct server *s)
 {
 	envelope_release(&s->env);
 	incoming_release(&s->incoming);
+	s->chunk.in_message = false;
+	s->drops_due = s->drops_due || s->body_begun;
+	s->body_begun = false;
 	return S_MAIL;
 }
 
@@ -93,10 +101,15 @@ static enum state line_heard(struct server *s, struct span line)
 	struct command c;
 
 	/* RFC 5321 2.3.8: only CRLF ends a line, in commands as in data. */
-	if (line.len == 0 || line.at[line.len - 1] != '\r')
+	if (line.len == 0 || line.at[line.len - 1] != '\r') {
+		sasl_release(&s->sasl);
+		s->state = s->state == S_AUTH ? S_MAIL : s->state;
 		return server_complain(s,
 				       "500 5.5.2 A line must end with CRLF");
+	}
 	line.len--;
+	if (s->state == S_AUTH)
+		return verb_auth_answer(s, line);
 	if (!command_parse(line, &c))
 		return server_complain(s, "500 5.5.2 Bad syntax");
 	return verb_run(s, &c);
@@ -107,10 +120,26 @@ static bool is_noise(char first)
 	return first == TLS_RECORD || (unsigned char)first >= 0x80;
 }
 
+/* RFC 4954 4: what a login says may be far longer than other commands. */
+static bool is_login(const struct server *s, struct span in)
+{
+	return s->state == S_AUTH || span_starts_nocase(in, SPAN("AUTH "));
+}
+
+static enum state line_too_long(struct server *s, bool login)
+{
+	sasl_release(&s->sasl);
+	if (!login)
+		return server_complain(s, "500 5.5.2 Line too long");
+	s->state = s->state == S_AUTH ? S_MAIL : s->state;
+	return server_complain(s, "500 5.5.6 Line too long");
+}
+
 /* Hears a command, if a whole line is there. */
 static bool command_step(struct server *s, struct span *in)
 {
-	bool too_long = in->len >= COMMAND_LINE_MAX;
+	bool login = s->swallows ? s->swallows_login : is_login(s, *in);
+	size_t max = login ? SASL_LINE_MAX : COMMAND_LINE_MAX;
 	const char *lf;
 	struct span line = *in;
 
@@ -122,17 +151,18 @@ static bool command_step(struct server *s, struct span *in)
 	}
 	lf = memchr(in->at, '\n', in->len);
 	if (lf == NULL) {
-		if (too_long || s->swallows) {
+		if (in->len >= max || s->swallows) {
 			s->swallows = true;
+			s->swallows_login = login;
 			*in = span_skip(*in, in->len);
 		}
 		return false;
 	}
 	line.len = (size_t)(lf - in->at);
 	*in = span_skip(*in, line.len + 1);
-	if (s->swallows || line.len >= COMMAND_LINE_MAX) {
+	if (s->swallows || line.len >= max) {
 		s->swallows = false;
-		s->state = server_complain(s, "500 5.5.2 Line too long");
+		s->state = line_too_long(s, login);
 	} else {
 		s->state = line_heard(s, line);
 	}
@@ -151,6 +181,7 @@ static bool body_step(struct server *s, struct span *in,
 		*wants = SERVER_GIVES_BODY;
 		return true;
 	case INCOMING_SPOILT:
+		s->body_begun = false;
 		*wants = SERVER_DROPS;
 		return true;
 	case INCOMING_SPOILT_END:
@@ -159,6 +190,58 @@ static bool body_step(struct server *s, struct span *in,
 		break;
 	case INCOMING_WHOLE:
 		s->state = server_ask(s, SERVER_ASKS_COMMIT);
+		break;
+	}
+	return false;
+}
+
+/* Reads on in a chunk; what is refused is only counted. */
+static enum incoming_result chunk_read(struct server *s, struct span *in)
+{
+	struct chunk *c = &s->chunk;
+	struct span part = *in;
+	enum incoming_result result = INCOMING_MORE;
+	size_t before;
+
+	if (part.len > c->left)
+		part.len = (size_t)c->left;
+	before = part.len;
+	if (c->in_message)
+		result = incoming_chunk(&s->incoming, &part);
+	else
+		part.len = 0;
+	before -= part.len;
+	c->left -= before;
+	*in = span_skip(*in, before);
+	return result;
+}
+
+/* True: *wants is to be returned. */
+static bool chunk_step(struct server *s, struct span *in,
+		       enum server_wants *wants)
+{
+	enum incoming_result result = chunk_read(s, in);
+
+	if (result == INCOMING_MORE && s->chunk.left > 0) {
+		*wants = SERVER_WANTS_INPUT;
+		return true;
+	}
+	if (result == INCOMING_MORE && s->chunk.in_message && s->chunk.is_last)
+		result = incoming_chunks_end(&s->incoming);
+	switch (result) {
+	case INCOMING_PIECE:
+		*wants = SERVER_GIVES_BODY;
+		return true;
+	case INCOMING_SPOILT:
+		s->body_begun = false;
+		*wants = SERVER_DROPS;
+		return true;
+	case INCOMING_WHOLE:
+		s->state = server_ask(s, SERVER_ASKS_COMMIT);
+		break;
+	case INCOMING_MORE:
+	case INCOMING_SPOILT_END:
+		s->state = verb_chunk_over(s);
 		break;
 	}
 	return false;
@@ -174,6 +257,8 @@ struct server *server_new(const struct server_conf *conf)
 	s->in_tls = conf->in_tls;
 	s->state = S_NEW;
 	envelope_init(&s->env);
+	sasl_init(&s->sasl);
+	s->incoming.own_name = conf->hostname;
 	incoming_init(&s->incoming, conf->max_message_bytes);
 	buf_init(&s->out, OUTPUT_MAX_BYTES);
 	return s;
@@ -185,6 +270,8 @@ void server_free(struct server *s)
 		return;
 	envelope_release(&s->env);
 	incoming_release(&s->incoming);
+	sasl_release(&s->sasl);
+	free(s->user);
 	buf_release(&s->out);
 	free(s);
 }
@@ -212,10 +299,16 @@ enum server_wants server_step(struct server *s, struct span *in)
 
 	BUG_ON(s->state == S_NEW || s->state == S_ASKED);
 	for (;;) {
+		if (s->drops_due) {
+			s->drops_due = false;
+			return SERVER_DROPS;
+		}
 		switch (s->state) {
 		case S_HELLO:
 		case S_MAIL:
 		case S_RCPT:
+		case S_CHUNKS:
+		case S_AUTH:
 			if (s->out.len > OUTPUT_HIGH_BYTES)
 				return SERVER_WANTS_FLUSH;
 			if (!command_step(s, in))
@@ -223,6 +316,12 @@ enum server_wants server_step(struct server *s, struct span *in)
 			break;
 		case S_BODY:
 			if (body_step(s, in, &wants))
+				return wants;
+			break;
+		case S_CHUNK:
+			if (s->out.len > OUTPUT_HIGH_BYTES)
+				return SERVER_WANTS_FLUSH;
+			if (chunk_step(s, in, &wants))
 				return wants;
 			break;
 		case S_ASKED:
@@ -250,8 +349,7 @@ void server_refuse(struct server *s, const struct err *e)
 	if (s->state == S_CLOSED)
 		return;
 	BUG_ON(s->state != S_ASKED);
-	reply_from_err(&s->out, e);
-	s->state = verb_refused(s);
+	s->state = verb_refused(s, e);
 	if (e->reply == 421)
 		s->state = S_CLOSED;
 }
@@ -260,6 +358,7 @@ void server_tls_started(struct server *s)
 {
 	BUG_ON(s->state != S_TLS);
 	(void)server_end_transaction(s);
+	s->chunk.failed = false;
 	s->helo[0] = '\0';
 	s->is_esmtp = false;
 	s->in_tls = true;
@@ -337,9 +436,61 @@ bool server_has_8bit(const struct server *s)
 	return s->incoming.data.has_8bit;
 }
 
+bool server_smtputf8(const struct server *s)
+{
+	return s->env.smtputf8;
+}
+
+bool server_bare_newlines(const struct server *s)
+{
+	return s->incoming.data.has_bare;
+}
+
+const char *server_user(const struct server *s)
+{
+	return s->user != NULL ? s->user : "";
+}
+
+const char *server_auth_user(const struct server *s)
+{
+	return s->sasl.user != NULL ? s->sasl.user : "";
+}
+
+const char *server_auth_password(const struct server *s)
+{
+	return s->sasl.password != NULL ? s->sasl.password : "";
+}
+
+const char *server_ret(const struct server *s)
+{
+	return s->env.ret;
+}
+
+const char *server_envid(const struct server *s)
+{
+	return s->env.envid;
+}
+
+const char *server_orcpt(const struct server *s, size_t recipient)
+{
+	BUG_ON(recipient >= s->env.nrecipients);
+	return s->env.orcpts[recipient];
+}
+
+uint32_t server_notify(const struct server *s, size_t recipient)
+{
+	BUG_ON(recipient >= s->env.nrecipients);
+	return s->env.notifies[recipient];
+}
+
 const char *server_message_id(const struct server *s)
 {
 	return s->incoming.scan.message_id;
+}
+
+unsigned server_own_hops(const struct server *s)
+{
+	return s->incoming.scan.own;
 }
 
 unsigned server_hops(const struct server *s)

@@ -14,7 +14,8 @@
  *					  server_refuse(s, e)
  *		...
  *
- * RFC 5321, 1870 SIZE, 2920 PIPELINING, 6152 8BITMIME, 2034, 3207 STARTTLS.
+ * RFC 5321, 1870 SIZE, 2920 PIPELINING, 6152 8BITMIME, 2034, 3207 STARTTLS,
+ * 3030 CHUNKING, 3461 DSN, 4954 AUTH, 6531 SMTPUTF8, 9422 LIMITS.
  *
  * Thread: the worker of its connection.
  * Owns:   everything it returns; spans are valid until the next call.
@@ -35,8 +36,9 @@ enum server_tls {
 
 enum server_chunking {
 	SERVER_CHUNKING_OFF,
-	SERVER_CHUNKING_STRICT,          /* bare CR, LF and NUL: 554 5.6.11 */
-	SERVER_CHUNKING_PASSTHROUGH,     /* taken as they are */
+	SERVER_CHUNKING_STRICT,          /* bare CR, LF and NUL, and an end that
+					    is no CRLF: 554 5.6.11 */
+	SERVER_CHUNKING_PASSTHROUGH,     /* taken as they are, but for NUL */
 };
 
 struct server_conf {
@@ -45,6 +47,8 @@ struct server_conf {
 	bool in_tls;                     /* implicit TLS: already encrypted */
 	uint64_t max_message_bytes;      /* 0: no limit */
 	unsigned max_recipients;
+	unsigned max_mails;              /* transactions of a session; then
+					    421 4.7.0 and close; 0: no limit */
 	enum server_chunking chunking;
 	bool auth;                       /* AUTH PLAIN LOGIN, inside TLS only */
 	unsigned max_errors;             /* then 421 4.7.0 and close; 0: none */
@@ -65,7 +69,8 @@ enum server_wants {
 	SERVER_GIVES_BODY,               /* server_body() is the next piece */
 	SERVER_ASKS_COMMIT,              /* the message is whole: make it durable */
 	SERVER_DROPS,                    /* the message begun will not come: its
-					    body has a fault or is too large */
+					    body has a fault or is too large,
+					    or the client gave it up */
 	SERVER_ASKS_TLS,                 /* flush the output, then handshake */
 	SERVER_CLOSES,                   /* flush the output, then close */
 };
@@ -78,7 +83,7 @@ void server_free(struct server *s);
 void server_greet(struct server *s, const struct err *refusal);
 
 /* Consumes from the front of *in.  A part of a line, of COMMAND_LINE_MAX at the
- * most, stays there.  After SERVER_ASKS_..., but for TLS, no step until
+ * most (SASL_LINE_MAX in AUTH), stays there.  After SERVER_ASKS_..., but for TLS, no step until
  * server_accept() or server_refuse().  SERVER_GIVES_BODY and SERVER_DROPS need
  * no answer. */
 enum server_wants server_step(struct server *s, struct span *in);
@@ -113,7 +118,9 @@ const char *const *server_recipients(const struct server *s, size_t *n);
 struct span server_body(const struct server *s);
 bool server_has_8bit(const struct server *s); /* seen in the body */
 bool server_smtputf8(const struct server *s); /* MAIL with SMTPUTF8 */
-bool server_bare_newlines(const struct server *s); /* seen in a BDAT body */
+/* Seen in a BDAT body: bare CR or LF, or an end that is no CRLF; it can leave
+ * by BDAT only. */
+bool server_bare_newlines(const struct server *s);
 const char *server_user(const struct server *s); /* logged in; "" if not */
 const char *server_auth_user(const struct server *s); /* while it asks */
 const char *server_auth_password(const struct server *s);
@@ -126,6 +133,7 @@ uint32_t server_notify(const struct server *s, size_t recipient);
 /* From the body, at SERVER_ASKS_COMMIT. */
 const char *server_message_id(const struct server *s); /* "" if none */
 unsigned server_hops(const struct server *s); /* Received fields */
+unsigned server_own_hops(const struct server *s); /* of these, ours */
 const char *server_state(const struct server *s); /* for the log */
 
 #endif

@@ -10,6 +10,7 @@
 #include "smtp/address.h"
 #include "smtp/envelope.h"
 #include "smtp/incoming.h"
+#include "smtp/sasl.h"
 #include "smtp/server.h"
 
 enum state {
@@ -18,10 +19,25 @@ enum state {
 	S_MAIL,
 	S_RCPT,                          /* MAIL was accepted */
 	S_BODY,
+	S_CHUNK,                         /* in a chunk of BDAT */
+	S_CHUNKS,                        /* between two of them */
+	S_AUTH,                          /* the next line answers a challenge */
 	S_ASKED,                         /* the shell has to answer `asked` */
 	S_TLS,                           /* a handshake is due */
 	S_CLOSED,
 	STATES
+};
+
+/* A BDAT that was heard, and the message it belongs to. */
+struct chunk {
+	uint64_t bytes, left;
+	enum state before;               /* when it was announced */
+	bool is_last;
+	bool in_message;                 /* a message is coming in chunks */
+	bool failed;                     /* it was refused; what the client has
+					    said of it since is no error */
+	const char *complaint;           /* to say behind it; or NULL */
+	struct err refusal;              /* of the shell; ST_OK: none */
 };
 
 struct server {
@@ -31,7 +47,15 @@ struct server {
 	bool in_tls;
 	bool is_esmtp;
 	bool swallows;                   /* the rest of a line too long */
+	bool swallows_login;             /* which began with AUTH */
+	bool body_begun;                 /* the shell took it to hand */
+	bool drops_due;
 	unsigned errors;
+	unsigned mails;                  /* transactions begun */
+	unsigned failed_logins;
+	struct chunk chunk;
+	struct sasl sasl;
+	char *user;                      /* owned; logged in, or NULL */
 	char helo[DOMAIN_MAX + 1];
 	struct envelope env;
 	struct incoming incoming;
@@ -47,7 +71,8 @@ enum state server_complain(struct server *s, const char *reply);
 enum state server_complain_of(struct server *s, const struct err *e);
 /* Leaves the decision to the shell. */
 enum state server_ask(struct server *s, enum server_wants what);
-/* Forgets the message; the session waits for the next MAIL. */
+/* Forgets the message, and has the shell drop it if it was begun; the session
+ * waits for the next MAIL. */
 enum state server_end_transaction(struct server *s);
 
 void server_say(struct server *s, const char *reply);

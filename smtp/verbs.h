@@ -17,8 +17,12 @@
 enum state verb_run(struct server *s, const struct command *c);
 /* What speaks there speaks no SMTP: says so and closes. */
 enum state verb_noise(struct server *s, struct span args);
+/* A line in S_AUTH; in it, of the length that is allowed. */
+enum state verb_auth_answer(struct server *s, struct span line);
+/* The chunk was read to its end, and is not the last of a good message. */
+enum state verb_chunk_over(struct server *s);
 /* The shell has answered s->asked. */
 enum state verb_accepted(struct server *s, const char *text);
-enum state verb_refused(struct server *s);
+enum state verb_refused(struct server *s, const struct err *e);
 
 #endif

@@ -119,13 +119,17 @@ WRONG = [
      'route "r" {\n  domains = { "a" } hosts = { "h" } tls = "off"\n'
      '  verify = "name"  #!\n}\n', 'verify means nothing with tls off'),
 
+    ('passwords without TLS', 'listener "l" {\n'
+     '  address = { "127.0.0.1:1" }\n  auth_file = "/x"  #!\n}\n',
+     'auth_file needs TLS'),
+    ('login without passwords',
+     'listener "l" {\n  address = { "127.0.0.1:1" }\n  source "s" {\n'
+     '    authenticated = true  #!\n  }\n}\n',
+     'authenticated = true can never be met'),
+
     # not in this version
-    ('MX routing', 'route "r" {\n  domains = { "a" }\n  mx = true  #!\n}\n',
-     'MX routing is not in this version yet'),
     ('revocation lists', 'trust "t" {\n  crl = "require"  #!\n}\n',
      'revocation lists are not in this version yet'),
-    ('AUTH', 'listener "l" {\n  address = { "127.0.0.1:1" }\n'
-     '  auth_file = "/x"  #!\n}\n', 'AUTH is not in this version yet'),
 
     # certificates and keys
     ('certificate that is not there',

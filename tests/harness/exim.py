@@ -47,8 +47,10 @@ class Exim(peer.Peer):
     def prepare(self):
         self.jail = peer.Jail(self, ['Debian-exim'])
         self.mail = f'{self.jail.path}/mail'
+        self.spool = [f'{self.jail.path}/var/spool/exim4/input']
         self.jail.add(f'{self.files}/usr/sbin/exim4', '/usr/sbin/exim4')
-        for d in ('var/spool/exim4', 'var/log/exim4'):
+        for d in ('var/spool/exim4', 'var/spool/exim4/input',
+                  'var/log/exim4'):
             self.jail.own(d, 'Debian-exim')
         self.jail.run('mkdir', 'etc/exim4')
 

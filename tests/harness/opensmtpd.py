@@ -26,6 +26,7 @@ class OpenSmtpd(peer.Peer):
     def prepare(self):
         self.jail = peer.Jail(self, ['opensmtpd', 'opensmtpq'])
         self.mail = f'{self.jail.path}/mail'
+        self.spool = [f'{self.jail.path}/var/spool/smtpd']
         self.jail.add('/bin/sh')
         for file in (f'{self.files}/usr/sbin/smtpd',
                      *glob.glob(f'{self.files}/usr/libexec/opensmtpd/*')):

@@ -78,6 +78,7 @@ class Peer:
     # ------- of the subclass
 
     mail = None             # the maildir's path, as seen from outside
+    spool = ()              # directories with what is not delivered yet
 
     def prepare(self):
         """Makes directories and what does not change."""
@@ -121,11 +122,13 @@ class Peer:
 
     def count(self):
         """How many messages have arrived."""
-        done = self.run('find', self.mail, '-path', '*/new/*', '-type', 'f')
-        return done.stdout.count(b'\n')
+        return sum(b'/new/' in file for file in self.files_in(self.mail))
 
     def arrivals(self):
-        """Every message, with the line ends it had on the wire."""
+        """Every message, with the line ends it had on the wire; waits until
+        nothing more is on its way."""
+        net.wait_for(f'{self.package} has delivered everything',
+                     lambda: not self.files_in(*self.spool))
         done = self.run('tar', '-C', self.mail, '-cf', '-', '.')
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
             return [tar.extractfile(member).read().replace(b'\n', b'\r\n')
@@ -138,9 +141,15 @@ class Peer:
 
     # ------- inside
 
-    def run(self, *command):
-        return subprocess.run([*self.root, *command],
-                              stdout=subprocess.PIPE, check=True)
+    def run(self, *command, check=True):
+        return subprocess.run([*self.root, *command], check=check,
+                              stdout=subprocess.PIPE,
+                              stderr=None if check else subprocess.DEVNULL)
+
+    def files_in(self, *directories):
+        # Files that vanish meanwhile make find fail.
+        return self.run('find', *directories, '-type', 'f',
+                        check=False).stdout.splitlines()
 
     def start(self):
         self.process = subprocess.Popen(
@@ -194,6 +203,9 @@ class Peer:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+DEVICES = {'dev/null': '3', 'dev/urandom': '9'}        # minor numbers
+
+
 class Jail:
     """A root directory for servers that insist on users and paths of their
     own: their binary, its libraries, a passwd file."""
@@ -212,8 +224,11 @@ class Jail:
         self.write('etc/group', ''.join(
             f'{u}:x:{600 + n if n else 0}:\n' for n, u in enumerate(names)))
         self.write('etc/hosts', '127.0.0.1 localhost\n')
-        self.run('mknod', '-m', '666', 'dev/null', 'c', '1', '3')
-        self.run('mknod', '-m', '666', 'dev/urandom', 'c', '1', '9')
+        for device, minor in DEVICES.items():
+            if peer.root:
+                self.write(device, '')          # command() mounts it
+            else:
+                self.run('mknod', '-m', '666', device, 'c', '1', minor)
         self.own('mail', 'box')
 
     def run(self, *command):
@@ -255,4 +270,10 @@ class Jail:
             shutil.copy(file, to)       # follows links
 
     def command(self, *command):
-        return ['chroot', self.path, *command]
+        """What runs a command in here."""
+        if not self.peer.root:
+            return ['chroot', self.path, *command]
+        # Devices can't be made in a user namespace.
+        mounts = ''.join(f'mount --bind /{d} "$0/{d}" && ' for d in DEVICES)
+        return ['unshare', '--mount', 'sh', '-c',
+                mounts + 'exec chroot "$0" "$@"', self.path, *command]

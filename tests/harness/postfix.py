@@ -4,7 +4,9 @@
 import grp
 import os
 import signal
+import socket
 import ssl
+import threading
 
 from . import peer, sender
 
@@ -48,11 +50,9 @@ virtual_gid_maps = static:{box_uid}
 smtpd_tls_loglevel = 1
 '''
 
-TLS = '''
-smtpd_tls_security_level = may
-smtpd_tls_cert_file = {pem}
-smtpd_tls_key_file = {key}
-'''
+TLS = {'smtpd_tls_security_level': 'may',
+       'smtpd_tls_cert_file': '{0.pem}',
+       'smtpd_tls_key_file': '{0.key}'}
 
 # In clear text, no chroot; listening on our port only.
 MASTER = '''
@@ -68,7 +68,6 @@ proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - 8 virtual
-postlog unix-dgram n - n - 1 postlogd
 '''
 
 # Who owns what in the queue directory.
@@ -83,10 +82,14 @@ BOX_UID = 65534         # any but mail_owner's
 class Postfix(peer.Peer):
     package = 'postfix'
     wants_group = False
-    tls_extra = ''          # more lines for main.cf, see break_tls()
+    tls_extra = {}          # more parameters, see break_tls()
+    log_socket = None
+    log_thread = None
 
     def prepare(self):
         self.mail = f'{self.dir}/mail'
+        self.spool = [f'{self.dir}/spool/{d}'
+                      for d in ('incoming', 'active', 'deferred')]
         for d in ('etc', 'spool'):
             os.mkdir(f'{self.dir}/{d}')
         for d in SPOOL:
@@ -97,8 +100,8 @@ class Postfix(peer.Peer):
                  *[f'{self.dir}/spool/{d}' for d, owner in SPOOL.items()
                    if owner != 'root'])
         self.run('chown', f'{BOX_UID}:{BOX_UID}', self.mail)
-        self.run('chgrp', group(), f'{self.dir}/spool/maildrop',
-                 f'{self.dir}/spool/public')
+        self.run('chgrp', group(), f'{self.dir}/spool/maildrop')
+        self.run('chmod', '1777', f'{self.dir}/spool/public')   # start()
         with open(f'{self.dir}/etc/master.cf', 'w', encoding='ascii') as f:
             f.write(MASTER.format(host=self.host, port=self.port))
 
@@ -106,8 +109,9 @@ class Postfix(peer.Peer):
         text = MAIN.format(dir=self.dir, files=self.files, name=self.name,
                            group=group(), box_uid=BOX_UID)
         if self.certificate:
-            text += TLS.format(pem=self.certificate.pem,
-                               key=self.certificate.key) + self.tls_extra
+            text += ''.join(
+                f'{k} = {v.format(self.certificate)}\n'
+                for k, v in {**TLS, **self.tls_extra}.items())
         # Whole or not at all: its processes may start at any time.
         with open(f'{self.dir}/etc/new', 'w', encoding='ascii') as f:
             f.write(text)
@@ -124,19 +128,38 @@ class Postfix(peer.Peer):
     def reload(self):
         os.kill(self.process.pid, signal.SIGHUP)
 
-    def log(self):
-        log = self.run('sh', '-c', 'cat "$0" 2>/dev/null || :',
-                       f'{self.dir}/data/log').stdout
-        return super().log() + log.decode(errors='replace')
+    def start(self):
+        # In place of postlogd, which deadlocks now and then when it is
+        # reloaded together with many that log.
+        log_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        log_socket.bind(f'{self.dir}/spool/public/postlog')
+        os.chmod(f'{self.dir}/spool/public/postlog', 0o666)
+        self.log_thread = threading.Thread(target=self._listen, daemon=True,
+                                           args=(log_socket,))
+        self.log_thread.start()
+        self.log_socket = log_socket
+        super().start()
 
-    def break_tls(self, extra):
-        """Offers STARTTLS, but with these lines in main.cf."""
+    def _listen(self, log_socket):
+        while line := log_socket.recv(65536):
+            os.write(self.output.fileno(), line.rstrip() + b'\n')
+
+    def stop(self):
+        super().stop()
+        if self.log_socket:
+            self.log_socket.shutdown(socket.SHUT_RDWR)
+            self.log_thread.join()
+            self.log_socket.close()
+            self.log_socket = None
+
+    def break_tls(self, **extra):
+        """Offers STARTTLS, but with these parameters in main.cf."""
         self.tls_extra = extra
         self.present(self.certificate)
 
     def present(self, certificate):
         if certificate != self.certificate:
-            self.tls_extra = ''
+            self.tls_extra = {}
         super().present(certificate)
 
     def ready(self):
@@ -145,10 +168,12 @@ class Postfix(peer.Peer):
             return False
         if self.certificate is None:
             return True
-        if self.tls_extra:
-            return self.presented() is None
         with open(self.certificate.pem, encoding='ascii') as f:
-            return self.presented() == ssl.PEM_cert_to_DER_cert(f.read())
+            wanted = ssl.PEM_cert_to_DER_cert(f.read())
+        try:
+            return self.presented() == (None if self.tls_extra else wanted)
+        except OSError:
+            return False
 
     def presented(self):
         """The certificate seen by a client; None: TLS does not work."""

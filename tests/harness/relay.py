@@ -22,10 +22,10 @@ import time
 
 from . import net, peer
 
-RELAYD = os.path.abspath(os.environ.get(
-    'RELAYD', f'{peer.TOP}/build/release/relayd'))
-RELAYCTL = os.path.abspath(os.environ.get(
-    'RELAYCTL', f'{peer.TOP}/build/release/relayctl'))
+RELAYD = os.path.abspath(os.environ.get('RELAYD')
+                         or f'{peer.TOP}/build/release/relayd')
+RELAYCTL = os.path.abspath(os.environ.get('RELAYCTL')
+                           or f'{peer.TOP}/build/release/relayctl')
 STOP_S = 60
 FAULT = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|'
                    r'runtime error:|BUG')
@@ -85,17 +85,17 @@ class Relay:
                     'workers': 2, 'stop_timeout': '20s', **(top or {})}
         self.sources = sources
         self.process = None
-        for d in ('queue', 'run'):
-            os.mkdir(f'{self.dir}/{d}')
-            if os.geteuid() == 0:
-                shutil.chown(f'{self.dir}/{d}', user())
-        self.configure(*sections)
-        if start:
-            try:
+        try:
+            for d in ('queue', 'run'):
+                os.mkdir(f'{self.dir}/{d}')
+                if os.geteuid() == 0:
+                    shutil.chown(f'{self.dir}/{d}', user())
+            self.configure(*sections)
+            if start:
                 self.start()
-            except BaseException:
-                self.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -132,6 +132,9 @@ class Relay:
 
     def start(self):
         """Starts it and waits until it says that it is ready."""
+        if not os.access(RELAYD, os.X_OK):
+            raise AssertionError(f'there is no {RELAYD}: build it, or set '
+                                 'RELAYD')
         name = f'relayd-test/{self.dir}/{time.monotonic_ns()}'
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind('\0' + name)

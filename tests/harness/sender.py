@@ -31,8 +31,12 @@ class Client:
             (host, port), timeout_s, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile('rb')
-        self.greeting = self.reply()
         self.pipelining = False
+        try:
+            self.greeting = self.reply()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self

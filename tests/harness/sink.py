@@ -7,6 +7,7 @@ The attributes of `Behaviour` may be changed at any time; a connection obeys
 what holds when it gets there.
 """
 
+import base64
 import collections
 import socket
 import ssl
@@ -35,6 +36,10 @@ class Behaviour:
         self.rcpt = lambda recipient: '250 2.1.5 Ok'
         self.data = '354 Go ahead'
         self.dot = lambda arrival: '250 2.0.0 Ok'
+        self.auth_offer = ()            # mechanisms, inside TLS; MAIL needs it
+        self.auth = lambda mechanism, user, secret: '235 2.7.0 Ok'
+        self.rcpt_limit = None          # more in a transaction: 452 4.5.3
+        self.early = None               # (bytes, reply): said in the body
         self.drop_at_dot = 0            # close instead of answering, n times
         self.pause_s = 0.0              # before the answer to the final dot
         self.hung = threading.Event()   # set: accepts nothing any more
@@ -43,11 +48,13 @@ class Behaviour:
 class Connection:
     """What one client did."""
 
-    def __init__(self, number):
+    def __init__(self, number, peer):
         self.number = number
+        self.peer = peer                # the client's address
         self.clear = bytearray()        # received before TLS
         self.commands = []
         self.tls = None                 # 'TLSv1.3'
+        self.logins = []                # (mechanism, user, secret)
         self.error = None               # of the handshake
 
 
@@ -56,7 +63,7 @@ class Hangup(Exception):
 
 
 class Sink:
-    def __init__(self, certificate=None, host=None):
+    def __init__(self, certificate=None, host=None, port=0):
         self.host = host or net.own_host()
         self.behaviour = Behaviour()
         self.behaviour.certificate = certificate
@@ -66,9 +73,10 @@ class Sink:
         self.peak = 0                   # most connections at a time
         self.lock = threading.Condition()
         self.sockets = set()
-        self.socket = socket.socket()
+        self.socket = socket.socket(
+            socket.AF_INET6 if ':' in self.host else socket.AF_INET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind((self.host, 0))
+        self.socket.bind((self.host, port))
         self.socket.listen(128)
         self.port = self.socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -111,11 +119,11 @@ class Sink:
     def _accept(self):
         while True:
             try:
-                client, _ = self.socket.accept()
+                client, peer = self.socket.accept()
             except OSError:
                 return
             with self.lock:
-                connection = Connection(len(self.connections))
+                connection = Connection(len(self.connections), peer[0])
                 self.connections.append(connection)
                 self.sockets.add(client)
                 self.open += 1
@@ -149,6 +157,8 @@ class Session:
         self.input = bytearray()
         self.sender = None
         self.recipients = []
+        self.chunks = b''
+        self.logged_in = False
 
     def run(self):
         self.say(self.behaviour.banner)
@@ -194,6 +204,12 @@ class Session:
             if end >= 0:
                 break
             seen = len(self.input)
+            if self.behaviour.early and seen > self.behaviour.early[0]:
+                self.say(self.behaviour.early[1])
+                self.socket.shutdown(socket.SHUT_WR)
+                while True:             # until the client closes, too
+                    self.input.clear()
+                    self.receive()
             self.receive()
         data = b'\r\n' + bytes(self.input[:end + 2])
         del self.input[:end + 5]
@@ -207,6 +223,8 @@ class Session:
         if (self.behaviour.starttls != 'hide' and self.behaviour.certificate
                 and self.connection.tls is None):
             lines.append('STARTTLS')
+        if self.connection.tls and self.behaviour.auth_offer:
+            lines.append('AUTH ' + ' '.join(self.behaviour.auth_offer))
         self.say('\r\n'.join([f'250-{line}' for line in lines[:-1]]
                              + [f'250 {lines[-1]}']))
 
@@ -250,14 +268,44 @@ class Session:
         self.input.clear()
         self.sender, self.recipients = None, []
 
+    def ask(self, challenge):
+        self.say(f'334 {challenge}')
+        return self.line().decode('latin-1')
+
+    def do_auth(self, rest):
+        mechanism, _, first = rest.partition(' ')
+        if mechanism not in self.behaviour.auth_offer:
+            self.say('504 5.5.4 Unrecognized authentication type')
+            return
+        if mechanism == 'LOGIN':
+            user = decode(first or self.ask('VXNlcm5hbWU6'))
+            secret = decode(self.ask('UGFzc3dvcmQ6'))
+        elif mechanism == 'PLAIN':
+            _, user, secret = decode(first or self.ask('')).split('\0')
+        else:
+            user, secret, *_ = decode(first or self.ask('')).split('\1')
+            user, secret = user[5:], secret.removeprefix('auth=Bearer ')
+        self.connection.logins.append((mechanism, user, secret))
+        reply = self.behaviour.auth(mechanism, user, secret)
+        if mechanism == 'XOAUTH2' and not reply.startswith('235'):
+            self.ask('eyJzdGF0dXMiOiI0MDEifQ==')        # {"status":"401"}
+        self.logged_in = reply.startswith('235')
+        self.say(reply)
+
     def do_mail(self, rest):
+        if self.behaviour.auth_offer and not self.logged_in:
+            self.say('530 5.7.57 Client not authenticated to send mail')
+            return
         reply = self.behaviour.mail(path_of(rest))
         if reply.startswith('2'):
             self.sender, self.recipients = path_of(rest), []
+            self.chunks = b''
         self.say(reply)
 
     def do_rcpt(self, rest):
         reply = self.behaviour.rcpt(path_of(rest))
+        if len(self.recipients) == self.behaviour.rcpt_limit:
+            reply = '452 4.5.3 Too many recipients'
         if reply.startswith('2'):
             self.recipients.append(path_of(rest))
         self.say(reply)
@@ -269,7 +317,23 @@ class Session:
         self.say(self.behaviour.data)
         if not self.behaviour.data.startswith('354'):
             return
-        arrival = Arrival(self.sender, tuple(self.recipients), self.body(),
+        self.arrived(self.body())
+
+    def do_bdat(self, rest):
+        size, _, last = rest.partition(' ')
+        while len(self.input) < int(size):
+            self.receive()
+        self.chunks += self.input[:int(size)]
+        del self.input[:int(size)]
+        if self.sender is None or not self.recipients:
+            self.say('503 5.5.1 No valid recipients')
+        elif last:
+            self.arrived(self.chunks)
+        else:
+            self.say('250 2.0.0 Ok')
+
+    def arrived(self, data):
+        arrival = Arrival(self.sender, tuple(self.recipients), data,
                           self.connection.tls, self.connection.number)
         self.sender, self.recipients = None, []
         if self.behaviour.pause_s:
@@ -295,6 +359,10 @@ class Session:
     def do_quit(self, _):
         self.say('221 2.0.0 Bye')
         raise Hangup
+
+
+def decode(text):
+    return base64.b64decode(text, validate=True).decode()
 
 
 def path_of(rest):

@@ -7,7 +7,7 @@ import unittest
 
 import scene
 from harness import certs, net, peer, sender
-from harness.relay import Relay, identity
+from harness.relay import identity
 
 NAME = 'relay.example.com'
 MAIL = 'MAIL FROM:<a@example.com>\r\n'

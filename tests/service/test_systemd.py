@@ -100,11 +100,15 @@ class Watchdog(ServiceTest):
             d.manager.hear("WATCHDOG=1")
 
     def thread_of(self, pid, name):
-        for tid in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/comm" % (pid, tid),
-                      encoding="ascii") as comm:
-                if comm.read().strip() == name:
-                    return int(tid)
+        """A thread names itself, a moment after it was started."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            for tid in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/comm" % (pid, tid),
+                          encoding="ascii") as comm:
+                    if comm.read().strip() == name:
+                        return int(tid)
+            time.sleep(0.01)
         raise AssertionError("no thread " + name)
 
     def freeze(self, d, tid):

@@ -24,13 +24,12 @@ class Causes(story.Story):
         self.peer.present(getattr(self.certs, kind))
         self.defer_and_mend(cause)
 
-    def broken(self, lines, cause):
+    def broken(self, cause, **parameters):
         """Postfix offers STARTTLS, but its TLS doesn't work."""
         self.peer.present(self.certs.good)
-        self.peer.break_tls(lines)
-        self.addCleanup(setattr, self.peer, 'tls_extra', '')
+        self.peer.break_tls(**parameters)
         self.defer(FEW, cause)
-        self.peer.break_tls('')
+        self.peer.break_tls()
         self.resubmit()
         self.check_books()
         self.end()
@@ -56,13 +55,12 @@ class Causes(story.Story):
 
     def test_refused(self):
         # 454 4.7.0 TLS not available due to local problem
-        self.broken('smtpd_tls_key_file = /nowhere\n', 'tls-refused')
+        self.broken('tls-refused', smtpd_tls_key_file='/nowhere')
 
     def test_no_common_cipher(self):
-        self.broken('smtpd_tls_protocols = TLSv1.2\n'
-                    'smtpd_tls_ciphers = high\n'
-                    'tls_high_cipherlist = PSK-AES128-GCM-SHA256\n',
-                    'tls-handshake')
+        self.broken('tls-handshake', smtpd_tls_protocols='TLSv1.2',
+                    smtpd_tls_ciphers='high',
+                    tls_high_cipherlist='PSK-AES128-GCM-SHA256')
 
 
 if __name__ == '__main__':

@@ -180,12 +180,12 @@ static void drop(struct store_mem *s, struct store_op *op)
 		entry_remove(s, x);
 }
 
-static void news_add(struct store_op *op, const struct recipient *r, bool due,
-		     const char *lane)
+static void news_add(struct store_op *op, uint64_t id,
+		     const struct recipient *r, bool due, const char *lane)
 {
 	op->news = xrealloc(op->news, op->nnews + 1, sizeof(*op->news));
 	op->news[op->nnews++] = (struct news){
-		.id = op->id,
+		.id = id,
 		.number = r->number,
 		.due = due,
 		.wait = r->wait,
@@ -200,6 +200,20 @@ static void event_add(struct entry *x, const struct event *ev)
 	event_copy(&x->events[x->nevents++], ev);
 }
 
+/* Its body is complete. */
+static void accept_message(struct store_mem *s, struct store_op *op,
+			   struct entry *x, const struct message *m)
+{
+	message_free(x->m);
+	x->m = message_copy(m);
+	x->accepted = true;
+	for (size_t i = 0; i < x->m->nrecipients; i++)
+		if (is_scheduled(&x->m->recipients[i]))
+			news_add(op, m->id, &x->m->recipients[i], true,
+				 x->m->recipients[i].lane);
+	s->gone.accepted += m->nrecipients;
+}
+
 static void enqueue(struct store_mem *s, struct store_op *op)
 {
 	struct entry *x;
@@ -207,17 +221,10 @@ static void enqueue(struct store_mem *s, struct store_op *op)
 	if (continue_body(s, op) != ST_OK)
 		return;
 	x = find(s, op->id);
-	message_free(x->m);
-	x->m = message_copy(op->message);
-	x->accepted = true;
-	for (size_t i = 0; i < x->m->nrecipients; i++)
-		if (is_scheduled(&x->m->recipients[i]))
-			news_add(op, &x->m->recipients[i], true,
-				 x->m->recipients[i].lane);
+	accept_message(s, op, x, op->message);
 	for (size_t i = 0; i < op->nevents; i++)
 		event_add(x, &op->events[i]);
 	op->done = x->m->nrecipients;
-	s->gone.accepted += op->done;
 }
 
 static void settle(struct store_mem *s, struct entry *x)
@@ -251,10 +258,10 @@ static void tell(struct store_op *op, const struct recipient *old,
 	bool moved = strcmp(old->lane, r->lane) != 0;
 
 	if (was && (!is || moved))
-		news_add(op, r, false, old->lane);
+		news_add(op, op->id, r, false, old->lane);
 	if (is &&
 	    (!was || moved || old->wait != r->wait || old->due_ms != r->due_ms))
-		news_add(op, r, true, r->lane);
+		news_add(op, op->id, r, true, r->lane);
 }
 
 static void change_each(struct entry *x, const struct store_op *op,
@@ -316,6 +323,33 @@ static void remove_each(struct store_mem *s, struct entry *x,
 	x->m->nrecipients = left;
 }
 
+static bool admits_bounces(struct store_mem *s, struct store_op *op)
+{
+	for (size_t i = 0; i < op->nbounces; i++) {
+		if (find(s, op->bounces[i].message->id) != NULL) {
+			refuse(op, 3, 0, "in the queue already");
+			return false;
+		}
+	}
+	if (op->nbounces == 0 || !s->full)
+		return true;
+	refuse(op, 3, 1, "the queue is full");
+	op->err.reply = 452;
+	return false;
+}
+
+static void enqueue_bounce(struct store_mem *s, struct store_op *op,
+			   const struct store_bounce *b)
+{
+	struct entry *x = entry_add(s, b->message->id);
+
+	x->body = xstrndup(b->body.at, b->body.len);
+	x->len = b->body.len;
+	accept_message(s, op, x, b->message);
+	if (b->message->id > s->last_id)
+		s->last_id = b->message->id;
+}
+
 static void change(struct store_mem *s, struct store_op *op)
 {
 	struct entry *x = find_live(s, op->id);
@@ -326,6 +360,8 @@ static void change(struct store_mem *s, struct store_op *op)
 		op->status = err_perm(&op->err, 3, 0, "no such message");
 		return;
 	}
+	if (!admits_bounces(s, op))
+		return;
 	old = message_copy(x->m);
 	touched = xcalloc(old->nrecipients + 1, sizeof(*touched));
 	change_each(x, op, touched);
@@ -342,6 +378,8 @@ static void change(struct store_mem *s, struct store_op *op)
 	    (x->m->nrecipients == 0 ||
 	     (op->drop_delivered && all_are(x->m, is_delivered))))
 		settle(s, x);
+	for (size_t i = 0; i < op->nbounces && op->done > 0; i++)
+		enqueue_bounce(s, op, &op->bounces[i]);
 	free(touched);
 	message_free(old);
 }

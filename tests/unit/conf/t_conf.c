@@ -100,7 +100,7 @@ static const char full[] =
 	"  lifetime = \"2d\" keep_expired = \"1d\" keep_delivered = \"1h\"\n"
 	"  keep_trace = \"3d\" retry = { \"1s\", # first\n"
 	"    \"500ms\" } probe = \"2s\" hold_clock = \"0\"\n"
-	"  warn_after = 0 self_grace = \"0s\"\n"
+	"  warn_after = 90s self_grace = \"0s\"\n"
 	"}\n"
 	"control { socket = \"/c\" group = \"\" metrics = \"\" }\n"
 	"identity \"a\" { certificate = \"/a.pem\" key = \"/a.key\" }\n"
@@ -112,23 +112,27 @@ static const char full[] =
 	"  tls = \"forced\" identity = { \"a\", \"b\" } trust = \"t\"\n"
 	"  client_certificate = \"require\" max_message_size = \"1M\"\n"
 	"  max_recipients = 5 max_connections = 6\n"
-	"  max_connections_per_client = 7 timeout = \"9s\" chunking = off\n"
+	"  max_connections_per_client = 7 timeout = \"9s\"\n"
+	"  chunking = passthrough proxy_protocol = { \"192.0.2.0/24\" }\n"
+	"  auth_file = \"/users\"\n"
 	"  source \"net\" { networks = { \"10.0.0.0/8\", \"::1\" } }\n"
 	"  source \"name\" { client_names = { \"*.Outlook.com\" } tls = "
 	"forced\n"
 	"     recipients = { \"Contoso.com\", \"*.contoso.com\" }\n"
-	"     authenticated = no }\n"
+	"     authenticated = yes }\n"
 	"}\n"
 	"route \"r\" {\n"
 	"  domains = { \"*\", \"X.example\", \"[192.0.2.1]\" }\n"
 	"  hosts = { \"MX.example\", \"[192.0.2.7]:26\" } mx = false\n"
 	"  tls = \"forced\" verify = \"ca\" common_name = true\n"
+	"  source_address = \"::1\" auth = xoauth2 auth_user = \"u@x\" "
+	"auth_command = \"/bin/t u\"\n"
 	"  pins = { \"sha256:000102030405060708090a0b0c0d0e0f10111213141516171"
 	"8191A1b1c1d1e1f\",\n"
 	"    \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" }\n"
 	"  trust = \"t\" identity = \"b\" max_connections = 8\n"
 	"  max_messages_per_connection = 9 connect_timeout = \"1s\"\n"
-	"  no_exceptions = yes lifetime = \"1h\" retry = { \"3s\" }\n"
+	"  no_exceptions = yes lifetime = \"1h\" warn_after = 0 retry = { \"3s\" }\n"
 	"}\n";
 
 START_TEST(everything_is_read)
@@ -147,6 +151,7 @@ START_TEST(everything_is_read)
 	ck_assert_uint_eq(c->queue.max_bytes, 1 << 30);
 	ck_assert_uint_eq(c->queue.min_free_disk_bytes, 65536);
 	ck_assert_int_eq(c->queue.lifetime_ms, 2 * 86400000);
+	ck_assert_int_eq(c->queue.warn_after_ms, 90000);
 	ck_assert_int_eq(c->queue.keep_expired_ms, 86400000);
 	ck_assert_int_eq(c->queue.keep_delivered_ms, 3600000);
 	ck_assert_int_eq(c->queue.keep_trace_ms, 3 * 86400000);
@@ -205,17 +210,21 @@ START_TEST(listener_is_read)
 	ck_assert_uint_eq(l->max_connections, 6);
 	ck_assert_uint_eq(l->max_connections_per_client, 7);
 	ck_assert_int_eq(l->timeout_ms, 9000);
+	ck_assert_int_eq(l->chunking, CONF_CHUNKING_PASSTHROUGH);
+	ck_assert_uint_eq(l->nproxies, 1);
+	ck_assert_uint_eq(l->proxies[0].bits, 24);
+	ck_assert_str_eq(l->auth_file, "/users");
 	ck_assert_uint_eq(l->nsources, 2);
 	ck_assert_str_eq(l->sources[0].name, "net");
 	ck_assert_uint_eq(l->sources[0].nnetworks, 2);
 	ck_assert_uint_eq(l->sources[0].networks[0].bits, 8);
 	ck_assert(!l->sources[0].forced_tls);
 	ck_assert_str_eq(l->sources[1].name, "name");
-	ck_assert(l->sources[1].forced_tls && !l->sources[1].authenticated);
+	ck_assert(l->sources[1].forced_tls && l->sources[1].authenticated);
 	ck_assert_str_eq(l->sources[1].client_names.at[0], "*.outlook.com");
 	ck_assert_uint_eq(l->sources[1].recipients.n, 2);
 	ck_assert_str_eq(l->sources[1].recipients.at[0], "contoso.com");
-	ck_assert_int_eq(l->sources[1].place.line, 28);
+	ck_assert_int_eq(l->sources[1].place.line, 30);
 	conf_unref(c);
 }
 END_TEST
@@ -247,7 +256,13 @@ START_TEST(route_is_read)
 	ck_assert_uint_eq(r->max_connections, 8);
 	ck_assert_uint_eq(r->max_messages_per_connection, 9);
 	ck_assert_int_eq(r->connect_timeout_ms, 1000);
+	ck_assert_str_eq(r->source_address, "::1");
+	ck_assert_int_eq(r->auth, CONF_AUTH_XOAUTH2);
+	ck_assert_str_eq(r->auth_user, "u@x");
+	ck_assert_str_eq(r->auth_command, "/bin/t u");
+	ck_assert_str_eq(r->auth_secret_file, "");
 	ck_assert_int_eq(r->lifetime_ms, 3600000);
+	ck_assert_int_eq(r->warn_after_ms, 0);
 	ck_assert_uint_eq(r->retry.n, 1);
 	ck_assert_int_eq(r->retry.at_ms[0], 3000);
 	conf_unref(c);
@@ -271,6 +286,7 @@ START_TEST(defaults_of_main_sections)
 	ck_assert_uint_eq(c->queue.max_bytes, UINT64_C(16) << 30);
 	ck_assert_uint_eq(c->queue.min_free_disk_bytes, 256 << 20);
 	ck_assert_int_eq(c->queue.lifetime_ms, 5 * 86400000LL);
+	ck_assert_int_eq(c->queue.warn_after_ms, 4 * 3600000);
 	ck_assert_int_eq(c->queue.keep_expired_ms, 30 * 86400000LL);
 	ck_assert_int_eq(c->queue.keep_delivered_ms, 0);
 	ck_assert_int_eq(c->queue.keep_trace_ms, 14 * 86400000LL);
@@ -318,7 +334,8 @@ END_TEST
 START_TEST(defaults_of_routes)
 {
 	struct conf *c = read_good(
-		LISTENER "queue { lifetime = 7s retry = { 8s, 9s } }\n"
+		LISTENER "queue { lifetime = 7s retry = { 8s, 9s }\n"
+			 "  warn_after = 3s }\n"
 			 "route a { domains = a.example hosts = h }\n"
 			 "route b { domains = b.example hosts = h\n"
 			 "  tls = opportunistic lifetime = 1h }\n");
@@ -326,6 +343,8 @@ START_TEST(defaults_of_routes)
 
 	ck_assert_int_eq(r->tls, CONF_TLS_FORCED);
 	ck_assert_int_eq(r->verify, CONF_VERIFY_NAME);
+	ck_assert_int_eq(r->auth, CONF_AUTH_OFF);
+	ck_assert_str_eq(r->source_address, "");
 	ck_assert_uint_eq(r->names.n, 0);
 	ck_assert_uint_eq(r->npins, 0);
 	ck_assert_ptr_null(r->trust);
@@ -335,6 +354,7 @@ START_TEST(defaults_of_routes)
 	ck_assert_int_eq(r->connect_timeout_ms, 30000);
 	ck_assert(!r->common_name && !r->no_exceptions && !r->mx);
 	ck_assert_int_eq(r->lifetime_ms, 7000);
+	ck_assert_int_eq(r->warn_after_ms, 3000);
 	ck_assert_uint_eq(r->retry.n, 2);
 	ck_assert_int_eq(r->retry.at_ms[1], 9000);
 	r++;
@@ -403,7 +423,7 @@ START_TEST(overrides_are_refused)
 		 "--set listener.in.address: a value with *"},
 		{"hostname=\"x\" workers = 3",
 		 "--set hostname: no such option 'workers'"},
-		{"route.r.mx=true", "--set route.r.mx: mx = true: MX"},
+		{"route.r.mx=true", "--set route.r.mx: route \"r\": mx and hosts"},
 		{"listener.in.tls=forced",
 		 "--set listener.in.tls: listener \"in\": tls = \"forced\" "
 		 "needs an identity\n"},

@@ -31,6 +31,7 @@ static const struct failure expired = {
 	.status = ST_TEMP,
 	.reach = AT_DESTINATION,
 	.cause = CAUSE_IS_TLS_CERT_EXPIRED,
+	.enhanced = "4.7.5",
 	.reply = "certificate expired",
 };
 
@@ -89,6 +90,7 @@ START_TEST(test_recovers_with_a_ramp)
 	destination_failure(dest, &f);
 	ck_assert_int_eq(f.cause, CAUSE_IS_TLS_CERT_EXPIRED);
 	ck_assert_int_eq(f.reach, AT_DESTINATION);
+	ck_assert_str_eq(f.enhanced, "4.7.5");
 	ck_assert_str_eq(f.reply, "certificate expired");
 	ck_assert(destination_recovers(dest, 5));
 	ck_assert_int_eq(dest->state, DESTINATION_UP);
@@ -181,6 +183,47 @@ START_TEST(test_reload_keeps_what_is_the_same)
 }
 END_TEST
 
+START_TEST(test_mx_hosts_come_and_go)
+{
+	char *first[] = { (char[]){ "mx1.x" }, (char[]){ "mx2.x" } };
+	char *second[] = { (char[]){ "mx2.x" }, (char[]){ "mx3.x" } };
+	struct lane *l = lane_new("out/x");
+
+	route.mx = true;
+	route.nhosts = 0;
+	l->domain = l->name + 4;
+	lane_set_route(l, &route);
+	ck_assert_uint_eq(l->ndestinations, 0);
+
+	/* Nobody knows the hosts: the lane itself fails. */
+	lane_set_unknown(l, &expired, 1000, 500, 77);
+	ck_assert_uint_eq(l->ndestinations, 1);
+	ck_assert_str_eq(l->destinations[0]->name, "out/x");
+	ck_assert(lane_is_unknown(l, l->destinations[0]));
+	ck_assert_int_eq(l->destinations[0]->state, DESTINATION_FAILING);
+	lane_set_unknown(l, &expired, 1000, 900, 99);
+	ck_assert_int_eq(l->destinations[0]->since_wall_ms, 77);
+
+	lane_set_hosts(l, first, 2, 2525);
+	ck_assert_uint_eq(l->ndestinations, 2);
+	ck_assert_str_eq(l->destinations[0]->name, "out/mx1.x:2525");
+	(void)destination_fails(l->destinations[1], &expired, 1000, 0, 0);
+
+	/* What is known of a host that stays is kept. */
+	lane_set_hosts(l, second, 2, 2525);
+	ck_assert_str_eq(l->destinations[0]->name, "out/mx2.x:2525");
+	ck_assert_int_eq(l->destinations[0]->state, DESTINATION_FAILING);
+	ck_assert_int_eq(l->destinations[1]->state, DESTINATION_UP);
+
+	/* A reload keeps the hosts until they are asked for again. */
+	lane_set_route(l, &route);
+	ck_assert_uint_eq(l->ndestinations, 2);
+	ck_assert_int_eq(l->destinations[0]->state, DESTINATION_FAILING);
+	ck_assert_int_eq(l->hosts_until_mono_ms, 0);
+	lane_free(l);
+}
+END_TEST
+
 START_TEST(test_ready_list_keeps_order)
 {
 	struct lane *l = lane_new("out");
@@ -222,6 +265,7 @@ int main(void)
 	tcase_add_test(tc, test_recalled_is_probed_at_once);
 	tcase_add_test(tc, test_suspended_stays_so);
 	tcase_add_test(tc, test_reload_keeps_what_is_the_same);
+	tcase_add_test(tc, test_mx_hosts_come_and_go);
 	tcase_add_test(tc, test_ready_list_keeps_order);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

@@ -126,6 +126,62 @@ static const struct row rows[] = {
 	  .in_tls = true, .cause = CAUSE_IS_AUTH_FAILED,
 	  .reach = AT_DESTINATION, .status = ST_TEMP },
 
+	{ "535 at AUTH", FACT_REPLY, CLIENT_AUTH, 535, 5, 7, 139,
+	  "Authentication unsuccessful", .in_tls = true,
+	  .cause = CAUSE_IS_AUTH_FAILED, .reach = AT_DESTINATION,
+	  .status = ST_TEMP, .enhanced = "4.7.8" },
+	{ "454 at AUTH", FACT_REPLY, CLIENT_AUTH, 454, 4, 7, 0,
+	  "Temporary authentication failure", .in_tls = true,
+	  .cause = CAUSE_IS_AUTH_FAILED, .reach = AT_DESTINATION,
+	  .status = ST_TEMP, .enhanced = "4.7.0" },
+	{ "534 at AUTH: mechanism too weak", FACT_REPLY, CLIENT_AUTH, 534, 5,
+	  7, 9, "use another one", .in_tls = true,
+	  .cause = CAUSE_IS_AUTH_FAILED, .reach = AT_DESTINATION,
+	  .status = ST_TEMP },
+	{ "504 at AUTH: mechanism unknown", FACT_REPLY, CLIENT_AUTH, 504, 5, 5,
+	  4, "Unrecognized authentication type", .in_tls = true,
+	  .cause = CAUSE_IS_AUTH_FAILED, .reach = AT_DESTINATION,
+	  .status = ST_TEMP },
+	{ "530 at AUTH", FACT_REPLY, CLIENT_AUTH, 530, 5, 7, 0, "no",
+	  .in_tls = true, .cause = CAUSE_IS_AUTH_FAILED,
+	  .reach = AT_DESTINATION, .status = ST_TEMP },
+	{ "421 at AUTH", FACT_REPLY, CLIENT_AUTH, 421, 4, 7, 0, "closing",
+	  .in_tls = true, .cause = CAUSE_IS_PEER_THROTTLED,
+	  .reach = AT_DESTINATION, .status = ST_TEMP },
+	{ "5.7.30 at AUTH", FACT_REPLY, CLIENT_AUTH, 550, 5, 7, 30,
+	  "Basic authentication is not supported for Client Submission.",
+	  .in_tls = true, .cause = CAUSE_IS_AUTH_FAILED,
+	  .reach = AT_DESTINATION, .status = ST_TEMP, .enhanced = "4.7.8" },
+	{ "5.7.30 at MAIL of Exchange Online", FACT_REPLY, CLIENT_MAIL, 550, 5,
+	  7, 30, "Basic authentication is not supported", .in_tls = true,
+	  .cause = CAUSE_IS_AUTH_FAILED, .reach = AT_DESTINATION,
+	  .status = ST_TEMP },
+	{ "5.7.30 of REQUIRETLS speaks of the message", FACT_REPLY,
+	  CLIENT_MAIL, 550, 5, 7, 30, "REQUIRETLS support required",
+	  .in_tls = true, .cause = CAUSE_IS_PEER_REJECTED,
+	  .reach = AT_MESSAGE, .status = ST_PERM, .enhanced = "5.7.30" },
+	{ "5.7.57 with another code", FACT_REPLY, CLIENT_MAIL, 550, 5, 7, 57,
+	  "Client not authenticated to send mail", .in_tls = true,
+	  .cause = CAUSE_IS_AUTH_REQUIRED, .reach = AT_DESTINATION,
+	  .status = ST_TEMP },
+	{ "454 at RCPT is about the recipient", FACT_REPLY, CLIENT_RCPT, 454,
+	  4, 7, 1, "Relay access denied", .in_tls = true,
+	  .cause = CAUSE_IS_PEER_DEFERRED, .reach = AT_RECIPIENT,
+	  .status = ST_TEMP },
+	{ "AUTH not offered", FACT_NO_AUTH, CLIENT_AUTH, .text = "AUTH PLAIN: the "
+	  "server does not offer it", .in_tls = true, .cause = CAUSE_IS_AUTH_FAILED,
+	  .reach = AT_DESTINATION, .status = ST_TEMP, .enhanced = "4.7.8" },
+	{ "no secret", FACT_NO_SECRET, CLIENT_GREETING,
+	  .text = "auth_command: token server is down",
+	  .cause = CAUSE_IS_AUTH_FAILED, .reach = AT_DESTINATION,
+	  .status = ST_TEMP, .enhanced = "4.7.8" },
+	{ "silent at AUTH", FACT_TIMEOUT, CLIENT_AUTH, .in_tls = true,
+	  .cause = CAUSE_IS_PEER_TIMEOUT, .reach = AT_DESTINATION,
+	  .status = ST_TEMP },
+	{ "lost at AUTH", FACT_LOST, CLIENT_AUTH, .in_tls = true,
+	  .cause = CAUSE_IS_CONNECTION_LOST, .reach = AT_DESTINATION,
+	  .status = ST_TEMP },
+
 	/* ------- the message and its recipients */
 	{ "greylisted", FACT_REPLY, CLIENT_RCPT, 450, 4, 2, 0, "greylisted",
 	  .cause = CAUSE_IS_PEER_DEFERRED, .reach = AT_RECIPIENT,
@@ -172,6 +228,22 @@ static const struct row rows[] = {
 	  .cause = CAUSE_IS_PEER_THROTTLED, .reach = AT_MESSAGE,
 	  .status = ST_TEMP, .enhanced = "4.7.500" },
 
+	{ "too large, said while it is sent", FACT_PROTOCOL, CLIENT_DATA, 552,
+	  5, 3, 4, "message too big", .cause = CAUSE_IS_TOO_LARGE,
+	  .reach = AT_MESSAGE, .status = ST_PERM, .enhanced = "5.3.4" },
+	{ "no room, said while it is sent", FACT_PROTOCOL, CLIENT_DATA, 452, 4,
+	  3, 1, "no space", .cause = CAUSE_IS_PEER_DEFERRED,
+	  .reach = AT_MESSAGE, .status = ST_TEMP, .enhanced = "4.3.1" },
+	{ "a yes while it is sent is not believed", FACT_PROTOCOL, CLIENT_DATA,
+	  250, 2, 0, 0, "queued", .cause = CAUSE_IS_PEER_PROTOCOL,
+	  .reach = AT_MESSAGE, .status = ST_TEMP },
+	{ "too many for one transaction", FACT_REPLY, CLIENT_RCPT, 452, 4,
+	  5, 3, "Too many recipients", .cause = CAUSE_IS_PEER_DEFERRED,
+	  .reach = AT_RECIPIENT, .status = ST_TEMP, .enhanced = "4.5.3" },
+	{ "552 at MAIL, no enhanced code", FACT_REPLY, CLIENT_MAIL, 552, 0, 0,
+	  0, "too big", .cause = CAUSE_IS_TOO_LARGE, .reach = AT_MESSAGE,
+	  .status = ST_PERM, .enhanced = "5.3.4" },
+
 	/* ------- breaks */
 	{ "lost before MAIL", FACT_LOST, CLIENT_EHLO,
 	  .cause = CAUSE_IS_CONNECTION_LOST, .reach = AT_DESTINATION,
@@ -181,6 +253,15 @@ static const struct row rows[] = {
 	  .status = ST_TEMP, .enhanced = "4.4.2" },
 	{ "silent at MAIL", FACT_TIMEOUT, CLIENT_MAIL,
 	  .cause = CAUSE_IS_PEER_TIMEOUT, .reach = AT_DESTINATION,
+	  .status = ST_TEMP },
+	{ "silent: no greeting", FACT_TIMEOUT, CLIENT_GREETING,
+	  .cause = CAUSE_IS_PEER_TIMEOUT, .reach = AT_DESTINATION,
+	  .status = ST_TEMP, .enhanced = "4.4.2" },
+	{ "silent while the message is sent", FACT_TIMEOUT, CLIENT_DATA,
+	  .cause = CAUSE_IS_PEER_TIMEOUT, .reach = AT_MESSAGE,
+	  .status = ST_TEMP },
+	{ "lost while the message is sent", FACT_LOST, CLIENT_DATA,
+	  .cause = CAUSE_IS_CONNECTION_LOST, .reach = AT_MESSAGE,
 	  .status = ST_TEMP },
 	{ "silent after the dot", FACT_TIMEOUT, CLIENT_DOT,
 	  .cause = CAUSE_IS_PEER_TIMEOUT, .reach = AT_MESSAGE,
@@ -260,6 +341,84 @@ START_TEST(test_peers_words_are_kept)
 }
 END_TEST
 
+/* ------- what a host can take */
+
+static const struct need_row {
+	struct needs needs;
+	unsigned offers;
+	uint64_t size_limit;
+	enum cause cause;                /* NONE: it can */
+	const char *enhanced;
+} need_rows[] = {
+	{ {.bytes = 100}, 0, 0, CAUSE_IS_NONE, NULL },
+	{ {.bytes = 100}, OFFER_SIZE, 100, CAUSE_IS_NONE, NULL },
+	{ {.bytes = 101}, OFFER_SIZE, 100, CAUSE_IS_TOO_LARGE, "5.3.4" },
+	{ {.has_8bit = true}, OFFER_8BITMIME, 0, CAUSE_IS_NONE, NULL },
+	{ {.has_8bit = true}, ~(unsigned)OFFER_8BITMIME, 0, CAUSE_IS_PEER_REJECTED,
+	  "5.6.3" },
+	{ {.smtputf8 = true}, OFFER_SMTPUTF8, 0, CAUSE_IS_NONE, NULL },
+	{ {.smtputf8 = true}, ~(unsigned)OFFER_SMTPUTF8, 0, CAUSE_IS_NO_UTF8, "5.6.7" },
+	{ {.smtputf8 = true, .has_8bit = true}, 0, 0, CAUSE_IS_NO_UTF8,
+	  "5.6.7" },
+	{ {.bare_newlines = true}, OFFER_CHUNKING, 0, CAUSE_IS_NONE, NULL },
+	{ {.bare_newlines = true}, ~(unsigned)OFFER_CHUNKING, 0, CAUSE_IS_PEER_REJECTED,
+	  "5.6.11" },
+	{ {.bytes = 9, .has_8bit = true, .bare_newlines = true}, 0, 8,
+	  CAUSE_IS_TOO_LARGE, "5.3.4" },
+};
+
+START_TEST(test_needs)
+{
+	const struct need_row *row = &need_rows[_i];
+	struct failure got;
+	bool fits = diagnose_needs(&row->needs, "mx.example", row->offers,
+				   row->size_limit, &got);
+
+	ck_assert_int_eq(fits, row->cause == CAUSE_IS_NONE);
+	if (fits)
+		return;
+	ck_assert_str_eq(cause_word(got.cause), cause_word(row->cause));
+	ck_assert_str_eq(got.enhanced, row->enhanced);
+	ck_assert_int_eq(got.status, ST_PERM);
+	ck_assert_int_eq(got.reach, AT_MESSAGE);
+	ck_assert_ptr_nonnull(strstr(got.reply, "mx.example "));
+}
+END_TEST
+
+START_TEST(test_too_many)
+{
+	static const struct {
+		int code;
+		unsigned class, subject, detail;
+		const char *text;
+		bool too_many;
+	} list[] = {
+		{ 452, 4, 5, 3, "x", true },
+		{ 552, 5, 5, 3, "x", true },
+		{ 452, 0, 0, 0, "x", true },
+		{ 552, 0, 0, 0, "x", true },
+		{ 452, 4, 3, 0, "too many recipients", true },
+		{ 452, 4, 3, 1, "Insufficient system storage", false },
+		{ 552, 5, 2, 2, "mailbox full", false },
+		{ 450, 4, 5, 3, "x", false },
+		{ 550, 5, 5, 3, "x", false },
+		{ 250, 2, 5, 3, "x", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+		struct reply r = {
+			.code = list[i].code,
+			.class = (uint8_t)list[i].class,
+			.subject = (uint16_t)list[i].subject,
+			.detail = (uint16_t)list[i].detail,
+		};
+		snprintf(r.text, sizeof(r.text), "%s", list[i].text);
+		ck_assert_msg(reply_is_too_many(&r) == list[i].too_many,
+			      "row %zu", i);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("diagnose");
@@ -267,6 +426,8 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_row, 0, (int)ARRAY_LEN(rows));
 	tcase_add_test(tc, test_peers_words_are_kept);
+	tcase_add_loop_test(tc, test_needs, 0, (int)ARRAY_LEN(need_rows));
+	tcase_add_test(tc, test_too_many);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -113,8 +113,46 @@ END_TEST
 START_TEST(a_lane_bears_the_name_of_its_route)
 {
 	const struct conf_route r = plain_route();
+	struct place place;
 
-	ck_assert_str_eq(lane_name(&r), "cloud");
+	place_init(&place, &r, "bob@Contoso.com");
+	ck_assert_str_eq(place.lane, "cloud");
+	ck_assert_str_eq(place.destination, "cloud/mx.example.com:25");
+	place_release(&place);
+}
+END_TEST
+
+START_TEST(where_mx_decides_each_domain_has_a_lane)
+{
+	struct conf_route r = plain_route();
+	struct place place;
+
+	r.mx = true;
+	r.nhosts = 0;
+	place_init(&place, &r, "bob@Contoso.com");
+	ck_assert_str_eq(place.lane, "cloud/contoso.com");
+	ck_assert_str_eq(place.destination, "cloud/contoso.com");
+	place_release(&place);
+}
+END_TEST
+
+START_TEST(a_lane_finds_its_route_again)
+{
+	struct conf_route two[] = {plain_route(), plain_route()};
+	const struct conf conf = {.routes = two, .nroutes = 2};
+	const char *domain;
+
+	two[1].name = TEXT("clouds");
+	two[1].mx = true;
+	ck_assert_ptr_eq(lane_route(&conf, "cloud", &domain), &two[0]);
+	ck_assert_ptr_null(domain);
+	ck_assert_ptr_eq(lane_route(&conf, "clouds/a.b", &domain), &two[1]);
+	ck_assert_str_eq(domain, "a.b");
+	/* A route that changed its kind is another one. */
+	ck_assert_ptr_null(lane_route(&conf, "cloud/a.b", &domain));
+	ck_assert_ptr_null(lane_route(&conf, "clouds", &domain));
+	ck_assert_ptr_null(lane_route(&conf, "clou", &domain));
+	ck_assert_ptr_null(lane_route(&conf, "other", &domain));
 }
 END_TEST
 
@@ -273,6 +311,8 @@ int main(void)
 	tcase_add_test(tc, postmaster_alone_goes_where_our_own_name_goes);
 	tcase_add_test(tc, a_destination_is_named_by_route_host_and_port);
 	tcase_add_test(tc, a_lane_bears_the_name_of_its_route);
+	tcase_add_test(tc, where_mx_decides_each_domain_has_a_lane);
+	tcase_add_test(tc, a_lane_finds_its_route_again);
 	tcase_add_test(tc, what_is_no_policy_may_change);
 	tcase_add_loop_test(tc, every_part_of_the_policy_counts, 0,
 			    (int)ARRAY_LEN(changes));

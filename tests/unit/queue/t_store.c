@@ -5,6 +5,9 @@
  */
 #include "tests/unit/queue/contract.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 /* ------- ids, bodies */
 
 CONTRACT_TEST(ids_grow)
@@ -570,6 +573,161 @@ CONTRACT_TEST(a_failing_operation_leaves_its_neighbours_alone)
 	message_free(b);
 }
 
+/* ------- bounces */
+
+static const struct change fail = {.kind = CHANGE_FAILED,
+				   .cause = CAUSE_IS_PEER_REJECTED,
+				   .told = true};
+
+/* A failure of message 1 with bounces. */
+static struct store_op bounce_op(const struct store_bounce *bounces, size_t n)
+{
+	return (struct store_op){.verb = STORE_CHANGE,
+				 .id = 1,
+				 .changes = &fail,
+				 .nchanges = 1,
+				 .drop_delivered = true,
+				 .bounces = bounces,
+				 .nbounces = n};
+}
+
+CONTRACT_TEST(a_failure_and_its_bounces_are_one)
+{
+	struct message *a = make_message(7, 1, SPAN("alas"));
+	struct message *b = make_message(8, 2, SPAN("alas too"));
+	const struct store_bounce bounces[] = {{a, SPAN("alas")},
+					       {b, SPAN("alas too")}};
+	struct store_op op = bounce_op(bounces, 2);
+	struct span got;
+	struct message *m;
+
+	enqueue(s, 1, 1, "abc");
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	ck_assert_uint_eq(op.done, 1);
+	ck_assert_uint_eq(op.nnews, 4);
+	ck_assert(!op.news[0].due && op.news[0].id == 1);
+	ck_assert(op.news[1].due && op.news[1].id == 7);
+	ck_assert(op.news[2].due && op.news[2].id == 8);
+	ck_assert(op.news[3].id == 8 && op.news[3].number == 1);
+	ck_assert_str_eq(op.news[3].lane, "cloud");
+	store_op_release(&op);
+	m = load(s, 1);
+	ck_assert_int_eq(m->recipients[0].state, RCPT_FAILED);
+	ck_assert(m->recipients[0].told);
+	message_free(m);
+	got = read_body(s, 8, 3);
+	ck_assert(span_eq(got, SPAN("alas too")));
+	free((char *)(uintptr_t)got.at);
+	ck_assert_uint_eq(totals(s).accepted, 4);
+	ck_assert_uint_eq(totals(s).live[RCPT_FAILED], 1);
+	ck_assert_uint_eq(count_due(s, "cloud", WAIT_TIME), 3);
+	/* And goes its way like any other. */
+	change(s, 7, (struct change){.kind = CHANGE_DELIVERED});
+	ck_assert_ptr_null(load(s, 7));
+	ck_assert_uint_gt(s->ops->new_id(s), 8);
+	message_free(a);
+	message_free(b);
+}
+
+CONTRACT_TEST(no_bounce_where_nothing_changed)
+{
+	struct message *a = make_message(7, 1, SPAN("alas"));
+	const struct store_bounce bounce = {a, SPAN("alas")};
+	struct store_op op = bounce_op(&bounce, 1);
+	const struct change warn = {.kind = CHANGE_TOLD, .warned = true};
+
+	ck_assert_int_eq(apply(s, &op), ST_PERM);
+	enqueue(s, 1, 1, "abc");
+	op.changes = &warn;
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	ck_assert_uint_eq(totals(s).accepted, 2);
+	/* Nobody is warned twice. */
+	a->id = 8;
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	ck_assert_uint_eq(op.done, 0);
+	ck_assert_uint_eq(op.nnews, 0);
+	ck_assert_ptr_null(load(s, 8));
+	op.changes = &fail;
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	ck_assert_uint_eq(totals(s).accepted, 3);
+	a->id = 9;
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	ck_assert_uint_eq(totals(s).accepted, 3);
+	store_op_release(&op);
+	message_free(a);
+}
+
+static void neither(struct store_op *op, uint64_t accepted)
+{
+	ck_assert_int_eq(apply(s, op), ST_TEMP);
+	ck_assert_uint_eq(op->done, 0);
+	ck_assert_uint_eq(op->nnews, 0);
+	ck_assert_int_eq(state_of(1, 0), RCPT_QUEUED);
+	ck_assert_uint_eq(totals(s).accepted, accepted);
+}
+
+CONTRACT_TEST(a_bounce_that_cannot_be_kept_stops_the_failure)
+{
+	struct message *a = make_message(7, 1, SPAN("alas"));
+	struct message *b = make_message(5, 1, SPAN("alas"));
+	const struct store_bounce bounces[] = {{a, SPAN("alas")},
+					       {b, SPAN("alas")}};
+	struct store_op op = bounce_op(bounces, 2);
+
+	enqueue(s, 1, 1, "abc");
+	enqueue(s, 5, 1, "abc");
+	neither(&op, 2);
+	ck_assert_ptr_null(load(s, 7));
+	b->id = 8;
+	b->bytes = 3;
+	neither(&op, 2);
+	b->bytes = 4;
+	free(b->recipients[0].address);
+	b->recipients[0].address = xstrdup("");
+	neither(&op, 2);
+	message_free(a);
+	message_free(b);
+}
+
+/* The next commit fails, as when the disk is ill. */
+static void fail_commit(bool on)
+{
+	struct rlimit limit = {.rlim_cur = on ? 0 : RLIM_INFINITY,
+			       .rlim_max = RLIM_INFINITY};
+
+	if (dir == NULL) {
+		store_mem_fail_commits(s, on);
+		return;
+	}
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+CONTRACT_TEST(both_or_neither_when_the_commit_fails)
+{
+	struct message *a = make_message(7, 1, SPAN("alas"));
+	const struct store_bounce bounce = {a, SPAN("alas")};
+	struct store_op op = bounce_op(&bounce, 1);
+
+	enqueue(s, 1, 1, "abc");
+	fail_commit(true);
+	(void)apply(s, &op);
+	fail_commit(false);
+	ck_assert_int_eq(op.status, ST_TEMP);
+	ck_assert_uint_eq(op.done, 0);
+	ck_assert_uint_eq(op.nnews, 0);
+	ck_assert_int_eq(state_of(1, 0), RCPT_QUEUED);
+	ck_assert_ptr_null(load(s, 7));
+	ck_assert_uint_eq(totals(s).accepted, 1);
+	/* Until the disk is asked anew it counts as full. */
+	clock_set_test(3000, WALL_MS);
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	store_op_release(&op);
+	ck_assert_int_eq(state_of(1, 0), RCPT_FAILED);
+	ck_assert_int_eq(state_of(7, 0), RCPT_QUEUED);
+	message_free(a);
+}
+
 /* ------- imported mail comes in any state */
 
 CONTRACT_TEST(enqueue_in_any_state)
@@ -651,6 +809,10 @@ int main(void)
 		contract_some_changes_apply_and_some_do_not,
 		contract_no_change_of_an_unknown_message,
 		contract_a_failing_operation_leaves_its_neighbours_alone,
+		contract_a_failure_and_its_bounces_are_one,
+		contract_no_bounce_where_nothing_changed,
+		contract_a_bounce_that_cannot_be_kept_stops_the_failure,
+		contract_both_or_neither_when_the_commit_fails,
 		contract_enqueue_in_any_state,
 		contract_many_recipients,
 	};

@@ -260,6 +260,7 @@ START_TEST(words_and_timeouts)
 		{CLIENT_MAIL, "MAIL"},	       {CLIENT_RCPT, "RCPT"},
 		{CLIENT_DATA, "DATA"},	       {CLIENT_DOT, "end of data"},
 		{CLIENT_RSET, "RSET"},	       {CLIENT_QUIT, "QUIT"},
+		{CLIENT_AUTH, "AUTH"},
 	};
 	struct client *c = client_new(&conf);
 	size_t n = 1;

@@ -16,14 +16,17 @@
  *	asks ..., drops, closes, ready, settled, failed ..., closed
  *			what the machine must tell next
  * server:
+ *	hello		hears the greeting, says EHLO, hears what is offered
+ *	begin FROM TO ...	MAIL and RCPT, answered with ok
  *	ok [TEXT]	answers what was asked
  *	refuse 451 4.3.1 TEXT
  *	body TEXT	must be the body given so far
  *	expire TEXT
  * client:
  *	mail FROM TO ...	(<> for an empty sender)
- *	body TEXT	gives a piece;  dot  ends it
+ *	body TEXT	gives a piece;  dot  ends it, behind DATA or BDAT
  *	quit
+ *	waits		for more input, and tells nothing
  *	result N none, result N STAGE REPLY
  */
 #include <check.h>
@@ -31,7 +34,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "smtp/address.h"
 #include "smtp/client.h"
+#include "smtp/dsn.h"
 #include "smtp/server.h"
 
 enum {
@@ -56,8 +61,10 @@ struct dialog {
 	struct server *server;
 
 	struct client_conf client_conf;
-	uint64_t bytes;
-	bool has_8bit;
+	struct transaction mail;         /* what `set` says of the next */
+	char client_words[7][256];       /* what it and the conf point to */
+	const char *orcpt[WORDS_MAX];
+	uint32_t notify[WORDS_MAX];
 	struct client *client;
 	char *words[WORDS_MAX];          /* owned; of the last `mail` */
 };
@@ -182,6 +189,9 @@ static bool server_stepped(struct dialog *d, struct span *in)
 	case SERVER_WANTS_INPUT:
 	case SERVER_WANTS_FLUSH:
 		return false;
+	case SERVER_ASKS_AUTH:
+		return tell(d, "asks auth %s %s", server_auth_user(s),
+			    server_auth_password(s));
 	case SERVER_ASKS_MAIL:
 		return tell(d, "asks mail <%s>", server_sender(s));
 	case SERVER_ASKS_RCPT:
@@ -320,8 +330,15 @@ static void hear(struct dialog *d, const char *text, bool with_end)
 	buf_release(&wanted);
 }
 
-static void expect(struct dialog *d, const char *event)
+static void expect(struct dialog *d, const char *text)
 {
+	struct buf wanted;
+	char event[sizeof(d->event)] = "";
+
+	buf_init(&wanted, sizeof(event) - 1);
+	unescape(text, &wanted);
+	memcpy(event, buf_span(&wanted).at, wanted.len);
+	buf_release(&wanted);
 	flush(d);
 	pump(d);
 	if (d->said.len > 0)
@@ -403,6 +420,14 @@ static void server_set(struct dialog *d, const char *s)
 		c->max_message_bytes = strtoull(value, NULL, 10);
 	else if (starts(s, "recipients "))
 		c->max_recipients = (unsigned)strtoul(value, NULL, 10);
+	else if (starts(s, "mails "))
+		c->max_mails = (unsigned)strtoul(value, NULL, 10);
+	else if (starts(s, "auth "))
+		c->auth = strcmp(value, "yes") == 0;
+	else if (starts(s, "chunking "))
+		c->chunking = strcmp(value, "strict") == 0
+				      ? SERVER_CHUNKING_STRICT
+				      : SERVER_CHUNKING_PASSTHROUGH;
 	else if (starts(s, "errors "))
 		c->max_errors = (unsigned)strtoul(value, NULL, 10);
 	else if (starts(s, "refuse "))
@@ -421,12 +446,39 @@ static void server_begin(struct dialog *d)
 	server_greet(d->server, refuse ? &d->greet_refusal : NULL);
 }
 
+/* "orcpt0 rfc822;a@b", "notify1 NEVER" */
+static bool server_recipient_fact(struct dialog *d, const char *s)
+{
+	bool is_orcpt = starts(s, "orcpt");
+	char text[32];
+	size_t i;
+
+	if (!is_orcpt && !starts(s, "notify"))
+		return false;
+	i = strtoul(s + strcspn(s, "0123456789"), NULL, 10);
+	dsn_notify_text(text, server_notify(d->server, i));
+	check_fact(d, s, is_orcpt ? server_orcpt(d->server, i) : text);
+	return true;
+}
+
 static void server_fact(struct dialog *d, const char *s)
 {
 	const struct server *m = d->server;
 
+	if (server_recipient_fact(d, s))
+		return;
 	if (starts(s, "helo "))
 		check_fact(d, s, server_helo(m));
+	else if (starts(s, "user "))
+		check_fact(d, s, server_user(m));
+	else if (starts(s, "smtputf8 "))
+		check_fact(d, s, yes_no(server_smtputf8(m)));
+	else if (starts(s, "bare-newlines "))
+		check_fact(d, s, yes_no(server_bare_newlines(m)));
+	else if (starts(s, "ret "))
+		check_fact(d, s, server_ret(m));
+	else if (starts(s, "envid "))
+		check_fact(d, s, server_envid(m));
 	else if (starts(s, "esmtp "))
 		check_fact(d, s, yes_no(server_is_esmtp(m)));
 	else if (starts(s, "message-id "))
@@ -458,6 +510,62 @@ static void server_body_is(struct dialog *d, const char *text)
 	buf_release(&wanted);
 }
 
+/* Says a line that is answered 250, and reads the answer. */
+static void server_told(struct dialog *d, const char *line, bool asks)
+{
+	feed(d, line, true);
+	pump(d);
+	if (asks) {
+		ck_assert(starts(d->event, "asks "));
+		d->event[0] = '\0';
+		server_accept(d->server, NULL);
+	}
+	flush(d);
+	if (d->said.len < 3 || memcmp(buf_span(&d->said).at, "250", 3) != 0)
+		FAIL(d, "said is %.*s", (int)d->said.len,
+		     buf_span(&d->said).at);
+	buf_clear(&d->said);
+}
+
+static void server_hello(struct dialog *d)
+{
+	flush(d);
+	buf_clear(&d->said);
+	server_told(d, "EHLO client.example", false);
+}
+
+static void server_begins(struct dialog *d, const char *s)
+{
+	const char *verb = "MAIL FROM:";
+	char line[2048];
+
+	while (*s != '\0') {
+		int len = (int)strcspn(s, " ");
+
+		snprintf(line, sizeof(line), "%s<%.*s>", verb, len, s);
+		server_told(d, line, true);
+		verb = "RCPT TO:";
+		s += len;
+		s += strspn(s, " ");
+	}
+}
+
+/* RFC 2034 4: the class of the enhanced code is that of the reply, and all have
+ * one but greetings, the answers to EHLO and HELO, and what goes on. */
+static void check_codes(const struct dialog *d, const char *text)
+{
+	bool free_of = text[3] == '-' || starts(text, "250 relay.example") ||
+		       starts(text, "250 ENHANCEDSTATUSCODES") ||
+		       starts(text, "220 relay.example") || text[0] == '3';
+	unsigned class, subject, detail;
+
+	if (free_of)
+		return;
+	if (sscanf(text + 3, " %1u.%u.%u ", &class, &subject, &detail) != 3 ||
+	    class != (unsigned)(text[0] - '0'))
+		FAIL(d, "bad codes: %s", text);
+}
+
 static void server_line(struct dialog *d, const char *line)
 {
 	struct err e;
@@ -470,7 +578,12 @@ static void server_line(struct dialog *d, const char *line)
 	if (starts(line, "C: ") || starts(line, "C~ ")) {
 		feed(d, line + 3, line[1] == ':');
 	} else if (starts(line, "S: ")) {
+		check_codes(d, line + 3);
 		hear(d, line + 3, true);
+	} else if (strcmp(line, "hello") == 0) {
+		server_hello(d);
+	} else if (starts(line, "begin ")) {
+		server_begins(d, arguments(line));
 	} else if (starts(line, "ok")) {
 		server_accept(d->server,
 			      line[2] != '\0' ? arguments(line) : NULL);
@@ -494,6 +607,47 @@ static void server_line(struct dialog *d, const char *line)
 
 /* ------- client */
 
+static const char *word_keep(struct dialog *d, size_t place, const char *s)
+{
+	struct buf word;
+
+	buf_init(&word, sizeof(d->client_words[place]) - 1);
+	unescape(s, &word);
+	memcpy(d->client_words[place], buf_span(&word).at, word.len);
+	d->client_words[place][word.len] = '\0';
+	buf_release(&word);
+	return d->client_words[place];
+}
+
+/* Facts of the next message. */
+static void mail_set(struct dialog *d, const char *s)
+{
+	const char *value = arguments(s);
+	bool yes = strcmp(value, "yes") == 0;
+
+	if (starts(s, "bytes "))
+		d->mail.bytes = strtoull(value, NULL, 10);
+	else if (starts(s, "8bit "))
+		d->mail.has_8bit = yes;
+	else if (starts(s, "smtputf8 "))
+		d->mail.smtputf8 = yes;
+	else if (starts(s, "bare-newlines "))
+		d->mail.bare_newlines = yes;
+	else if (starts(s, "envid "))
+		d->mail.envid = word_keep(d, 2, value);
+	else if (starts(s, "ret "))
+		d->mail.ret = word_keep(d, 3, value);
+	else if (starts(s, "orcpt 0 "))
+		d->orcpt[0] = word_keep(d, 4, arguments(value));
+	else if (starts(s, "orcpt 1 "))
+		d->orcpt[1] = word_keep(d, 5, arguments(value));
+	else if (starts(s, "notify "))
+		d->notify[strtoul(value, NULL, 10)] =
+			(uint32_t)strtoul(arguments(value), NULL, 10);
+	else
+		FAIL(d, "unknown: set %s", s);
+}
+
 static void client_set(struct dialog *d, const char *s)
 {
 	const char *value = arguments(s);
@@ -505,12 +659,17 @@ static void client_set(struct dialog *d, const char *s)
 							: CLIENT_TLS_OFF;
 	else if (starts(s, "in-tls "))
 		d->client_conf.in_tls = strcmp(value, "yes") == 0;
-	else if (starts(s, "bytes "))
-		d->bytes = strtoull(value, NULL, 10);
-	else if (starts(s, "8bit "))
-		d->has_8bit = strcmp(value, "yes") == 0;
+	else if (starts(s, "auth "))
+		d->client_conf.auth =
+			strcmp(value, "plain") == 0   ? CLIENT_AUTH_PLAIN
+			: strcmp(value, "login") == 0 ? CLIENT_AUTH_LOGIN
+						      : CLIENT_AUTH_XOAUTH2;
+	else if (starts(s, "user "))
+		d->client_conf.user = word_keep(d, 0, value);
+	else if (starts(s, "secret "))
+		d->client_conf.secret = word_keep(d, 1, value);
 	else
-		FAIL(d, "unknown: set %s", s);
+		mail_set(d, s);
 }
 
 static void words_free(struct dialog *d)
@@ -521,9 +680,23 @@ static void words_free(struct dialog *d)
 	}
 }
 
+/* An address; owned. */
+static char *mail_word(const char *s, size_t len)
+{
+	char *text = xstrndup(s, len);
+	struct buf word;
+
+	if (strcmp(text, "<>") == 0)
+		text[0] = '\0';
+	buf_init(&word, PATH_MAX_LEN);
+	unescape(text, &word);
+	free(text);
+	return buf_string(&word);
+}
+
 static void client_mails(struct dialog *d, const char *s)
 {
-	struct transaction t = {.bytes = d->bytes, .has_8bit = d->has_8bit};
+	struct transaction t = d->mail;
 	size_t n = 0;
 
 	words_free(d);
@@ -531,14 +704,15 @@ static void client_mails(struct dialog *d, const char *s)
 		size_t len = strcspn(s, " ");
 
 		ck_assert(n < WORDS_MAX);
-		d->words[n++] = strncmp(s, "<>", len) == 0 ? xstrdup("")
-							   : xstrndup(s, len);
+		d->words[n++] = mail_word(s, len);
 		s += len;
 		s += strspn(s, " ");
 	}
 	t.sender = d->words[0];
 	t.recipients = (const char *const *)d->words + 1;
 	t.nrecipients = n - 1;
+	t.orcpt = d->orcpt;
+	t.notify = d->notify;
 	client_mail(d->client, &t);
 }
 
@@ -579,6 +753,10 @@ static void client_fact(struct dialog *d, const char *s)
 		check_fact(d, s, client_stage_word(client_stage(c)));
 	} else if (starts(s, "limit ")) {
 		check_number(d, s, client_size_limit(c));
+	} else if (starts(s, "rcpt-max ")) {
+		check_number(d, s, client_rcpt_max(c));
+	} else if (starts(s, "mail-max ")) {
+		check_number(d, s, client_mail_max(c));
 	} else if (starts(s, "timeout ")) {
 		check_number(d, s, (uint64_t)client_timeout_ms(c) / 1000);
 	} else if (starts(s, "left ")) {
@@ -599,7 +777,8 @@ static void client_result_is(struct dialog *d, const char *s)
 	const struct client_result *r = client_results(d->client, &n);
 	struct buf text;
 
-	ck_assert(i < n);
+	if (i >= n)
+		FAIL(d, "there are %zu results", n);
 	buf_init(&text, REPLY_TEXT_MAX + 64);
 	if (r[i].reply.code == 0) {
 		ck_assert(buf_add(&text, SPAN("none")));
@@ -642,6 +821,8 @@ static void client_line(struct dialog *d, const char *line)
 		client_body_end(d->client);
 	else if (strcmp(line, "quit") == 0)
 		client_quit(d->client);
+	else if (strcmp(line, "waits") == 0)
+		expect(d, "");
 	else if (starts(line, "result "))
 		client_result_is(d, arguments(line));
 	else if (starts(line, "is "))
@@ -666,7 +847,10 @@ static void dialog_init(struct dialog *d, const char *path, bool bytewise)
 				.max_recipients = 100,
 				.max_errors = 20},
 		.client_conf = {.hostname = "relay.example"},
+		.mail = {.envid = "", .ret = ""},
 	};
+	for (size_t i = 0; i < WORDS_MAX; i++)
+		d->orcpt[i] = "";
 	buf_init(&d->in, WIRE_MAX);
 	buf_init(&d->said, WIRE_MAX);
 	buf_init(&d->body, WIRE_MAX);
@@ -676,7 +860,9 @@ static void dialog_init(struct dialog *d, const char *path, bool bytewise)
 static void dialog_end(struct dialog *d)
 {
 	flush(d);
-	pump(d);
+	/* A script may end with a question. */
+	if (d->server == NULL || strcmp(server_state(d->server), "asked") != 0)
+		pump(d);
 	if (d->said.len > 0)
 		FAIL(d, "unread: %.*s", (int)d->said.len,
 		     buf_span(&d->said).at);

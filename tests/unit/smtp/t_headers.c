@@ -211,6 +211,41 @@ START_TEST(scan_is_bounded)
 }
 END_TEST
 
+/* What "by" says, wherever it stands and however it is folded. */
+START_TEST(scan_knows_own)
+{
+	static const struct {
+		struct span field;
+		unsigned own;
+	} rows[] = {
+		{SPAN("Received: from a (b [192.0.2.1]) by Relay.example with"
+		      " ESMTP id 1; date"), 1},
+		{SPAN("Received: from a\r\n\tby relay.example; date"), 1},
+		{SPAN("RECEIVED:by relay.example(x) id 1; date"), 1},
+		{SPAN("Received: (by relay.example) from a by b; date"), 0},
+		{SPAN("Received: from a by other.example by relay.example"), 0},
+		{SPAN("Received: from relay.example by b; date"), 0},
+		{SPAN("Received: from a by relay.example.org; date"), 0},
+		{SPAN("Received: from a by notrelay.example; date"), 0},
+		{SPAN("Received: from a by"), 0},
+		{SPAN("Received: from a ((((by relay.example"), 0},
+		{SPAN("X-Received: by relay.example"), 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct header_scan h;
+
+		header_scan_init(&h);
+		h.own_name = "relay.example";
+		header_scan_feed(&h, rows[i].field);
+		header_scan_feed(&h, SPAN("\r\n\r\n"));
+		header_scan_end(&h);
+		ck_assert_msg(h.own == rows[i].own, "row %zu: %u", i, h.own);
+		header_scan_release(&h);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("headers");
@@ -223,6 +258,7 @@ int main(void)
 	tcase_add_test(tc, received_cleans_helo);
 	tcase_add_test(tc, scan);
 	tcase_add_test(tc, scan_is_bounded);
+	tcase_add_test(tc, scan_knows_own);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

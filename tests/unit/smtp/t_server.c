@@ -101,6 +101,10 @@ static bool shell_step(struct shell *sh, struct span *in)
 	case SERVER_WANTS_FLUSH:
 		flush(sh);
 		break;
+	case SERVER_ASKS_AUTH:
+		note(sh, "auth", server_auth_user(s));
+		server_accept(s, NULL);
+		break;
 	case SERVER_ASKS_MAIL:
 		note(sh, "mail", server_sender(s));
 		server_accept(s, NULL);
