@@ -44,7 +44,7 @@ struct edit {
 	struct event *events; /* owned; of the same number */
 	struct notices notices; /* of a removal that is to be told */
 	size_t told; /* recipients of whose failure senders know */
-	struct place *places;            /* owned; of a resubmission, likewise */
+	struct place *places; /* owned; of a resubmission, likewise */
 };
 
 struct work {

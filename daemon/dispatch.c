@@ -37,8 +37,8 @@ struct lane *dispatch_lane(struct dispatch *d, const char *name)
 	HASH_FIND_STR(d->lanes, name, l);
 	if (!l) {
 		l = lane_new(name);
-		lane_set_route(l, lane_route(d->snapshot->conf, l->name,
-					     &l->domain));
+		lane_set_route(
+			l, lane_route(d->snapshot->conf, l->name, &l->domain));
 		HASH_ADD_KEYPTR(hh, d->lanes, l->name, strlen(l->name), l);
 	}
 	return l;
@@ -409,8 +409,8 @@ static void take_snapshot(struct dispatch *d, struct snapshot *snapshot)
 	d->snapshot = snapshot_ref(snapshot);
 	for (l = d->lanes; l; l = l->hh.next) {
 		lane_unpark(l);
-		lane_set_route(l, lane_route(snapshot->conf, l->name,
-					     &l->domain));
+		lane_set_route(l,
+			       lane_route(snapshot->conf, l->name, &l->domain));
 		for (size_t i = 0; i < l->ndestinations; i++) {
 			l->destinations[i]->connections = 0;
 			l->destinations[i]->in_flight = 0;
@@ -467,7 +467,8 @@ static void forget_idle_lanes(struct dispatch *d)
 {
 	struct lane *l, *next;
 
-	HASH_ITER(hh, d->lanes, l, next) {
+	for (l = d->lanes; l; l = next) {
+		next = l->hh.next;
 		if (!l->domain || !lane_is_idle(l))
 			continue;
 		for (size_t i = 0; i < l->ndestinations; i++) {

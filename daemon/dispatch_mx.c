@@ -129,8 +129,8 @@ static bool has_mail(const struct lane *l)
 
 static void ask(struct dispatch *d, struct lane *l)
 {
-	struct mx_query *q = mx_query_new(l->name, l->domain,
-					  d->snapshot->conf->hostname);
+	struct mx_query *q =
+		mx_query_new(l->name, l->domain, d->snapshot->conf->hostname);
 	size_t which = d->next_worker++ % d->relay->nworkers;
 
 	l->asking = true;

@@ -87,8 +87,7 @@ static void set_hosts(struct lane *l, const struct conf_route *route,
 /* MX: known hosts stay known, under today's policy. */
 static void keep_hosts(struct lane *l, const struct conf_route *route)
 {
-	struct host_port *hosts =
-		xcalloc(l->ndestinations + 1, sizeof(*hosts));
+	struct host_port *hosts = xcalloc(l->ndestinations + 1, sizeof(*hosts));
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->ndestinations; i++) {
@@ -138,7 +137,7 @@ void lane_set_unknown(struct lane *l, const struct failure *f, int64_t probe_ms,
 	struct destination *d = keep(l, l->route, l->name);
 
 	if (!d) {
-		const struct host_port nowhere = { .host = l->name };
+		const struct host_port nowhere = {.host = l->name};
 
 		d = destination_new(l->route, &nowhere);
 		free(d->name);

@@ -111,13 +111,17 @@ static char *host_of(const char *destination)
 /* "4.2.1" of at most three digits each; out is left alone if it is none. */
 static bool take_status(char out[16], const char *s)
 {
-	unsigned class, subject, detail;
+	size_t subject, detail;
 
-	if (sscanf(s, "%1u.%3u.%3u", &class, &subject, &detail) != 3 ||
-	    (class != 2 && class != 4 && class != 5))
+	if (*s == '\0' || !strchr("245", *s) || s[1] != '.')
 		return false;
-	snprintf(out, 16, "%u.%u.%u", class % 10, subject % 1000,
-		 detail % 1000);
+	subject = strspn(s + 2, "0123456789");
+	if (subject == 0 || subject > 3 || s[2 + subject] != '.')
+		return false;
+	detail = strspn(s + 3 + subject, "0123456789");
+	if (detail == 0 || detail > 3)
+		return false;
+	snprintf(out, 16, "%.*s", (int)(3 + subject + detail), s);
 	return true;
 }
 

@@ -106,6 +106,7 @@ static void on_answer(struct note *note)
 /* Under the lock.  secret NULL: e says why. */
 static void answer(struct wish *w, struct secret *secret, const struct err *e)
 {
+	BUG_ON(!secret && !e);
 	w->secret = secret ? secret_ref(secret) : NULL;
 	if (!secret)
 		w->err = *e;

@@ -327,6 +327,8 @@ static void on_hosts(struct mx_lookup *l, ns_msg *msg)
 	records_parse(&records, msg);
 	mx_order(records.at, records.n, l->own_name, random32(), &a);
 	records_release(&records);
+	if (a.kind == MX_FAILED && l->ttl_s > NEGATIVE_TTL_S)
+		l->ttl_s = NEGATIVE_TTL_S;
 	answer(l, &a);
 }
 

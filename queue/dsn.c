@@ -433,9 +433,9 @@ static void write_head(struct buf *out, const struct writing *x,
 		wrap_plain(&w, lines[i]);
 	add_references(&w, d->message->message_id);
 	const char *const mime[] = {
-		"Auto-Submitted: auto-replied\r\n"
-		"MIME-Version: 1.0\r\n"
-		"Content-Type: multipart/report; "
+		"Auto-Submitted: auto-replied\r\n",
+		"MIME-Version: 1.0\r\n",
+		"Content-Type: multipart/report; ",
 		"report-type=delivery-status;\r\n\tboundary=\"",
 		boundary,
 		"\"\r\n",

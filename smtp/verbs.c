@@ -128,7 +128,7 @@ static enum state mail(struct server *s, struct span args)
 {
 	struct err e;
 
-	/* RFC 9422 4.2: each MAIL counts, whatever comes of it. */
+	/* RFC 9422, MAILMAX: each MAIL counts, whatever comes of it. */
 	if (s->conf.max_mails > 0 && s->mails >= s->conf.max_mails) {
 		server_say(s, "421 4.7.0 Too many messages in a session");
 		return S_CLOSED;

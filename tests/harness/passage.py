@@ -115,18 +115,27 @@ class Passage(unittest.TestCase):
         return to, client.reply()
 
     def bdat(self, client, *chunks):
-        """Sends a body in chunks; returns recipient and the last reply."""
+        """Sends a body in chunks; returns recipient and the first reply that
+        is no 250, or else the last."""
         to = self.begin(client, 'BDAT')
         for n, chunk in enumerate(chunks, 1):
             last = ' LAST' * (n == len(chunks))
             client.send(b'BDAT %d%s\r\n' % (len(chunk), last.encode())
                         + chunk)
         replies = [client.reply() for _ in chunks]
-        return to, replies[-1]
+        return to, next((r for r in replies if not r.startswith('250 ')),
+                        replies[-1])
 
     def came_to(self, to):
         """What arrived for this recipient."""
         return [a.data for a in self.hop.arrivals if to in a.recipients]
+
+    def outcome(self, to):
+        """How this recipient ended: the event and its enhanced code."""
+        row, = self.relay.ctl_json('queue', 'list', '--recipient', to)
+        last = [e for e in self.relay.ctl_json('trace', row['id'])
+                if e['event'] in ('delivered', 'failed', 'deferred')][-1]
+        return last['event'], last['status']
 
     def assert_passed(self, to, body):
         """Once, and nothing but the trace field was added."""

@@ -27,7 +27,7 @@ enum {
 
 /* ------- the order */
 
-enum { RECORDS_MAX = 8, TEXT_MAX = 512 };
+enum { RECORDS_MAX = 8, TEXT_MAX = 4096 };
 
 static void hosts_text(char *out, const struct mx_answer *a)
 {
@@ -147,7 +147,7 @@ END_TEST
 START_TEST(cuts_the_worst)
 {
 	struct mx_record records[MANY];
-	char names[MANY][16];
+	char names[MANY][32];
 	struct mx_answer a;
 
 	for (size_t i = 0; i < MANY; i++) {
@@ -276,7 +276,7 @@ static size_t put_rr(unsigned char *at, const struct rr *rr)
 /* "many.example" has MANY hosts, which no table needs to hold. */
 static size_t put_many(unsigned char *p, size_t at)
 {
-	char data[32];
+	char data[64];
 
 	for (int i = 0; i < MANY; i++) {
 		snprintf(data, sizeof(data), "%d h%d.example", i, i);
@@ -508,15 +508,17 @@ static void expect_failed(const char *domain, enum lookup_result why)
 	look_up(&f, domain);
 	ck_assert_int_eq(f.kind, MX_FAILED);
 	ck_assert_msg(f.lookup == why, "%s: %d", domain, f.lookup);
-	ck_assert_int_eq(f.ttl_ms, 60 * 1000);
+	ck_assert(f.ttl_ms > 30 * 1000 && f.ttl_ms <= 60 * 1000);
 }
 
+/* What the cache holds has aged a little. */
 static void expect_ttl(const char *domain, int ttl_s)
 {
 	struct found f;
 
 	look_up(&f, domain);
-	ck_assert_int_eq(f.ttl_ms, ttl_s * 1000);
+	ck_assert_int_le(f.ttl_ms, ttl_s * 1000);
+	ck_assert_int_gt(f.ttl_ms, ttl_s * 500);
 }
 
 static void open_resolver(int64_t timeout_ms)
@@ -661,6 +663,8 @@ START_TEST(holds_as_long_as_the_shortest)
 	expect_ttl("null.example", 300);
 	expect_ttl("a4.example", 60);
 	expect_ttl("nowhere.example", 60);
+	/* The SOA in the cache would stay. */
+	resolver_forget(resolver);
 	atomic_store(&server.soa_ttl_s, 7);
 	expect_ttl("a6.example", 7);
 	expect_ttl("[192.0.2.1]", 3600);

@@ -231,6 +231,151 @@ START_TEST(largest_piece)
 }
 END_TEST
 
+static void feed(struct client *c, const char *text)
+{
+	struct span in = span_of(text);
+
+	(void)client_step(c, &in);
+	ck_assert_uint_eq(in.len, 0);
+}
+
+static bool output_memory_holds(struct client *c, const char *text)
+{
+	const struct buf *out = client_output(c);
+
+	return out->mem != NULL &&
+	       memmem(out->mem, out->cap, text, strlen(text)) != NULL;
+}
+
+/* Once it was written out, the secret is in no memory of the client. */
+START_TEST(secret_is_wiped)
+{
+	static const char *const encoded = "AGJvYgBzZWNyZXQ=";
+	const struct client_conf plain = {
+		.hostname = "relay.example",
+		.in_tls = true,
+		.auth = CLIENT_AUTH_PLAIN,
+		.user = "bob",
+		.secret = "secret",
+	};
+	struct client *c = client_new(&plain);
+
+	feed(c, "220 mx\r\n");
+	buf_clear(client_output(c));
+	feed(c, "250-mx\r\n250 AUTH PLAIN\r\n");
+	ck_assert(output_memory_holds(c, encoded));
+	buf_clear(client_output(c));
+	feed(c, _i == 0 ? "235 Ok\r\n" : "");
+	ck_assert(!output_memory_holds(c, encoded));
+	client_free(c);
+}
+END_TEST
+
+/* Longer than any server takes: told, and no part of it is said. */
+START_TEST(secret_too_long)
+{
+	char *secret = xasprintf("%012288d", 1);
+	const struct client_conf oauth = {
+		.hostname = "relay.example",
+		.in_tls = true,
+		.auth = CLIENT_AUTH_XOAUTH2,
+		.user = "bob",
+		.secret = secret,
+	};
+	struct client *c = client_new(&oauth);
+	struct span in = SPAN("250-mx\r\n250 AUTH XOAUTH2\r\n");
+
+	feed(c, "220 mx\r\n");
+	buf_clear(client_output(c));
+	ck_assert(client_step(c, &in) == CLIENT_FAILED);
+	ck_assert(client_stage(c) == CLIENT_AUTH);
+	ck_assert_int_eq(client_reply(c)->code, 0);
+	ck_assert(strstr(client_reply(c)->text, "too long") != NULL);
+	ck_assert_uint_eq(client_output(c)->len, 0);
+	client_free(c);
+	free(secret);
+}
+END_TEST
+
+/* A token of 8,000 bytes goes whole, on a line of its own. */
+START_TEST(long_token)
+{
+	char *secret = xasprintf("%08000d", 1);
+	const struct client_conf oauth = {
+		.hostname = "relay.example",
+		.in_tls = true,
+		.auth = CLIENT_AUTH_XOAUTH2,
+		.user = "bob",
+		.secret = secret,
+	};
+	struct client *c = client_new(&oauth);
+
+	feed(c, "220 mx\r\n");
+	feed(c, "250-mx\r\n250 AUTH XOAUTH2\r\n");
+	buf_clear(client_output(c));
+	feed(c, "334 \r\n");
+	/* user=bob ^A auth=Bearer ... ^A ^A, by three to four. */
+	ck_assert_uint_eq(client_output(c)->len,
+			  (8 + 1 + 12 + 8000 + 2 + 2) / 3 * 4 + 2);
+	client_free(c);
+	free(secret);
+}
+END_TEST
+
+/* The largest piece is one chunk, and dots in it stay alone. */
+START_TEST(largest_chunk)
+{
+	const char *one[] = {"x@y"};
+	struct transaction t = {.sender = "a@b",
+				.recipients = one,
+				.nrecipients = 1,
+				.bare_newlines = true};
+	struct client *c = client_new(&conf);
+	struct buf piece;
+	struct span said;
+
+	buf_init(&piece, CLIENT_PIECE_MAX);
+	while (piece.len + 2 <= CLIENT_PIECE_MAX)
+		ck_assert(buf_add(&piece, SPAN(".\n")));
+	feed(c, "220 mx\r\n");
+	feed(c, "250-mx\r\n250 CHUNKING\r\n");
+	client_mail(c, &t);
+	feed(c, "250 Ok\r\n");
+	feed(c, "250 Ok\r\n");
+	buf_clear(client_output(c));
+	client_body(c, buf_span(&piece));
+	client_body_end(c);
+	said = buf_span(client_output(c));
+	ck_assert(span_starts_nocase(said, SPAN("BDAT 1048576 LAST\r\n")));
+	said = span_skip(said, sizeof("BDAT 1048576 LAST\r\n") - 1);
+	ck_assert(span_eq(said, buf_span(&piece)));
+	buf_release(&piece);
+	client_free(c);
+}
+END_TEST
+
+/* A connection that rests keeps no results. */
+START_TEST(results_are_freed)
+{
+	const char *one[] = {"x@y"};
+	struct transaction t = {
+		.sender = "a@b", .recipients = one, .nrecipients = 1};
+	struct client *c = client_new(&conf);
+	size_t n;
+
+	feed(c, "220 mx\r\n");
+	feed(c, "250 mx\r\n");
+	client_mail(c, &t);
+	feed(c, "550 No\r\n");
+	ck_assert_ptr_nonnull(client_results(c, &n));
+	ck_assert_uint_eq(n, 1);
+	feed(c, "");
+	ck_assert_ptr_null(client_results(c, &n));
+	ck_assert_uint_eq(n, 0);
+	client_free(c);
+}
+END_TEST
+
 /* The transaction itself may be gone after client_mail(). */
 START_TEST(transaction_is_copied)
 {
@@ -308,6 +453,11 @@ int main(void)
 	tcase_add_test(tc, reuse);
 	tcase_add_test(tc, largest_piece);
 	tcase_add_test(tc, transaction_is_copied);
+	tcase_add_loop_test(tc, secret_is_wiped, 0, 2);
+	tcase_add_test(tc, secret_too_long);
+	tcase_add_test(tc, long_token);
+	tcase_add_test(tc, largest_chunk);
+	tcase_add_test(tc, results_are_freed);
 	tcase_add_test(tc, words_and_timeouts);
 	tcase_add_test(tc, quit_after_failure);
 	suite_add_tcase(suite, tc);

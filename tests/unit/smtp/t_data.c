@@ -271,6 +271,56 @@ START_TEST(no_room_for_the_end)
 }
 END_TEST
 
+/* Chunks: what stays a fault, and where the pieces are cut is no matter. */
+static const struct {
+	struct span bytes;
+	enum data_fault strict, passthrough;
+	bool has_bare;
+} chunks[] = {
+	{SPAN(""), DATA_FINE, DATA_FINE, false},
+	{SPAN("a\r\n"), DATA_FINE, DATA_FINE, false},
+	{SPAN(".\r\n\r\n..\r\n"), DATA_FINE, DATA_FINE, false},
+	{SPAN("a"), DATA_NO_LINE_END, DATA_FINE, true},
+	{SPAN("a\r"), DATA_BARE_CR, DATA_FINE, true},
+	{SPAN("\n"), DATA_BARE_LF, DATA_FINE, true},
+	{SPAN("a\r\n\n"), DATA_BARE_LF, DATA_FINE, true},
+	{SPAN("a\r\r\n"), DATA_BARE_CR, DATA_FINE, true},
+	{SPAN("a\rb\r\n"), DATA_BARE_CR, DATA_FINE, true},
+	{SPAN("a\n\0\r\n"), DATA_BARE_LF, DATA_NUL, true},
+	{SPAN("\0\r\n"), DATA_NUL, DATA_NUL, false},
+	{SPAN("\r\0\r\n"), DATA_BARE_CR, DATA_NUL, true},
+};
+
+START_TEST(chunk_faults)
+{
+	struct span all = chunks[_i].bytes;
+
+	for (size_t cut = 0; cut <= all.len; cut++) {
+		for (int bare = 0; bare < 2; bare++) {
+			struct span parts[] = {{all.at, cut},
+					       span_skip(all, cut)};
+			struct data_in d;
+			struct buf out;
+
+			buf_init(&out, 64);
+			data_in_init(&d);
+			d.may_be_bare = bare;
+			data_in_chunk(&d, &parts[0], &out);
+			data_in_chunk(&d, &parts[1], &out);
+			data_in_chunks_end(&d);
+			data_in_chunks_end(&d);
+			ck_assert(d.done);
+			ck_assert(span_eq(buf_span(&out), all));
+			ck_assert_uint_eq(d.bytes, all.len);
+			ck_assert_int_eq(d.fault, bare ? chunks[_i].passthrough
+						       : chunks[_i].strict);
+			ck_assert(d.has_bare == chunks[_i].has_bare);
+			buf_release(&out);
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("data");
@@ -285,6 +335,7 @@ int main(void)
 	tcase_add_test(tc, eight_bit);
 	tcase_add_test(tc, odd_ends);
 	tcase_add_test(tc, no_room_for_the_end);
+	tcase_add_loop_test(tc, chunk_faults, 0, ARRAY_LEN(chunks));
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -31,6 +31,20 @@ static const struct server_conf conf = {
 	.max_message_bytes = 20 * 1024 * 1024,
 	.max_recipients = 1000,
 	.max_errors = 20,
+	.chunking = SERVER_CHUNKING_STRICT,
+	.auth = true,
+};
+
+/* Implicit TLS, where one can log in; bare newlines are taken. */
+static const struct server_conf other_conf = {
+	.hostname = "relay.example",
+	.in_tls = true,
+	.max_message_bytes = 40,
+	.max_recipients = 2,
+	.max_mails = 3,
+	.max_errors = 20,
+	.chunking = SERVER_CHUNKING_PASSTHROUGH,
+	.auth = true,
 };
 
 static void shell_init(struct shell *sh, const struct server_conf *c)
@@ -257,25 +271,48 @@ static const struct {
 	{SPAN("EHLO a\r\nMAIL FROM:<a@b>\r\nMAIL FROM:<c@d>\r\nDATA\r\n"
 	      "RCPT TO:<>\r\nDATA\r\nEHLO b\r\nDATA\r\nRCPT TO:<c@d>\r\n"),
 	 false},
+	{SPAN("EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 5\r\n"
+	      "x\r\ny\rBDAT 1\r\n\nBDAT 0\r\nBDAT 3 LAST\r\nz\r\nNOOP\r\n"),
+	 false},
+	{SPAN("EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 3\r\n"
+	      "x\ny\rBDAT 4\r\n\nBDABDAT 3 LAST\r\nz\r\nNOOP\r\n"),
+	 false},
+	{SPAN("EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 60\r\n"
+	      "123456789 123456789 123456789 123456789 123456789 12345678\r\n"
+	      "RSET\r\nBDAT 3\r\nNOOBDAT x\r\nNOOP\r\n"),
+	 false},
+	{SPAN("EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 3\r\n"
+	      "x\r\nRSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
+	      "x\r\n.\r\nMAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\n"),
+	 true},
+	{SPAN("EHLO a\r\nAUTH LOGIN\r\ndXNlcg==\r\n*\r\nAUTH PLAIN =\r\n"
+	      "AUTH PLAIN AHVzZXIAcGFzcw==\r\nAUTH LOGIN\r\n"),
+	 false},
+	{SPAN("EHLO a\r\nMAIL FROM:<a@b> RET=HDRS ENVID=x SMTPUTF8\r\n"
+	      "RCPT TO:<\xc3\xa4@d> NOTIFY=NEVER ORCPT=rfc822;x\r\n"
+	      "RCPT TO:<\xc3@d>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@d>\r\n"),
+	 false},
 };
 
-/* Cut at any place, and in pieces of any size, a session is the same.  TLS is
+/* Cut at any place, and in pieces of any size, a session is the same, under
+ * both configurations.  TLS is
  * left out of the second part: there, what is read in clear is thrown away. */
 START_TEST(packets_make_no_difference)
 {
-	struct span wire = sessions[_i].wire;
+	const struct server_conf *c = _i % 2 == 0 ? &conf : &other_conf;
+	struct span wire = sessions[_i / 2].wire;
 	struct shell whole, cut;
 
-	shell_init(&whole, &conf);
-	whole.refuses_data = sessions[_i].refuses_data;
+	shell_init(&whole, c);
+	whole.refuses_data = sessions[_i / 2].refuses_data;
 	shell_feed(&whole, wire, wire.len);
 	if (memmem(wire.at, wire.len, "STARTTLS", 8) != NULL) {
 		shell_release(&whole);
 		return;
 	}
 	for (size_t size = 1; size < wire.len; size++) {
-		shell_init(&cut, &conf);
-		cut.refuses_data = sessions[_i].refuses_data;
+		shell_init(&cut, c);
+		cut.refuses_data = sessions[_i / 2].refuses_data;
 		shell_feed(&cut, wire, size);
 		ck_assert(span_starts_nocase(buf_span(&cut.said),
 					     buf_span(&whole.said)));
@@ -335,6 +372,76 @@ START_TEST(long_texts)
 }
 END_TEST
 
+static char *file_read(const char *path)
+{
+	struct buf text;
+	FILE *f = fopen(path, "r");
+	char part[4096];
+	size_t n;
+
+	ck_assert_msg(f != NULL, "%s", path);
+	buf_init(&text, WIRE_MAX);
+	while ((n = fread(part, 1, sizeof(part), f)) > 0)
+		ck_assert(buf_add(&text, (struct span){part, n}));
+	fclose(f);
+	return buf_string(&text);
+}
+
+static bool is_digits(const char *s, size_t n)
+{
+	return strspn(s, "0123456789") >= n;
+}
+
+/* Does s, what stands behind a quote, begin a reply? */
+static bool is_reply(const char *s)
+{
+	return s[0] >= '2' && s[0] <= '5' && is_digits(s, 3) &&
+	       (s[3] == ' ' || s[3] == '-');
+}
+
+/* RFC 2034 4: all but the greeting, answers to EHLO and HELO, and 3yz. */
+static bool needs_code(const char *s)
+{
+	return s[0] != '3' && strncmp(s, "220 %s", 6) != 0 &&
+	       strncmp(s, "250 %s\\r", 8) != 0 && s[3] != '-' &&
+	       strncmp(s, "250 ENHANCEDSTATUSCODES", 23) != 0 &&
+	       /* Two more parameters of it: "2.0.0" */
+	       strncmp(s, "250 %s %.*s", 11) != 0;
+}
+
+/* Walks every reply that stands in the source: the class of its enhanced code
+ * is its own.  The others are made of struct err, by
+ * reply_from_err(), which has no choice. */
+START_TEST(every_reply)
+{
+	static const char *const files[] = {"smtp/server.c", "smtp/verbs.c",
+					    "smtp/incoming.c"};
+	unsigned found = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char *source = file_read(files[i]);
+
+		for (char *s = source; (s = strchr(s, '"')) != NULL;) {
+			unsigned class, subject, detail;
+
+			if (!is_reply(++s) || !needs_code(s))
+				continue;
+			found++;
+			/* "421 %s": the code is its caller's. */
+			if (strncmp(s, "421 %s ", 7) == 0)
+				continue;
+			ck_assert_msg(sscanf(s + 4, "%1u.%u.%u ", &class,
+					     &subject, &detail) == 3,
+				      "%s: %.60s", files[i], s);
+			ck_assert_msg(class == (unsigned)(s[0] - '0'),
+				      "%s: %.60s", files[i], s);
+		}
+		free(source);
+	}
+	ck_assert_uint_ge(found, 40);
+}
+END_TEST
+
 /* No limit of size and none of errors. */
 START_TEST(without_limits)
 {
@@ -370,10 +477,11 @@ int main(void)
 	tcase_add_test(tc, flood_of_commands);
 	tcase_add_test(tc, many_recipients);
 	tcase_add_loop_test(tc, packets_make_no_difference, 0,
-			    ARRAY_LEN(sessions));
+			    2 * ARRAY_LEN(sessions));
 	tcase_add_test(tc, late_answers);
 	tcase_add_test(tc, long_texts);
 	tcase_add_test(tc, without_limits);
+	tcase_add_test(tc, every_reply);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
