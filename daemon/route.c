@@ -131,6 +131,19 @@ static bool identities_differ(const struct conf_identity *a,
 	       strcmp(a->key, b->key) != 0;
 }
 
+static bool texts_differ(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+static bool logins_differ(const struct conf_route *a,
+			  const struct conf_route *b)
+{
+	return a->auth != b->auth || texts_differ(a->auth_user, b->auth_user) ||
+	       texts_differ(a->auth_secret_file, b->auth_secret_file) ||
+	       texts_differ(a->auth_command, b->auth_command);
+}
+
 bool route_policy_differs(const struct conf_route *a,
 			  const struct conf_route *b)
 {
@@ -138,5 +151,7 @@ bool route_policy_differs(const struct conf_route *a,
 	       a->verify != b->verify || strings_differ(&a->names, &b->names) ||
 	       pins_differ(a, b) || a->common_name != b->common_name ||
 	       trusts_differ(a->trust, b->trust) ||
-	       identities_differ(a->identity, b->identity);
+	       identities_differ(a->identity, b->identity) ||
+	       logins_differ(a, b) ||
+	       texts_differ(a->source_address, b->source_address);
 }

@@ -281,11 +281,37 @@ static void drop_identity(struct conf_route *r)
 	r->identity = NULL;
 }
 
+static void change_auth(struct conf_route *r)
+{
+	r->auth = CONF_AUTH_PLAIN;
+}
+
+static void change_user(struct conf_route *r)
+{
+	r->auth_user = other_file;
+}
+
+static void change_secret(struct conf_route *r)
+{
+	r->auth_secret_file = other_file;
+}
+
+static void change_command(struct conf_route *r)
+{
+	r->auth_command = other_file;
+}
+
+static void change_source(struct conf_route *r)
+{
+	r->source_address = other_file;
+}
+
 static void (*const changes[])(struct conf_route *) = {
 	change_port,	 change_host,	 change_nhosts,	     change_mx,
 	change_tls,	 change_verify,	 change_names,	     change_pins,
 	change_trust,	 change_min_tls, change_common_name, drop_trust,
-	change_identity, drop_identity,
+	change_identity, drop_identity,	 change_auth,	     change_user,
+	change_secret,	 change_command, change_source,
 };
 
 START_TEST(every_part_of_the_policy_counts)
