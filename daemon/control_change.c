@@ -83,6 +83,7 @@ static void edits_free(struct work *w)
 		for (size_t i = 0; i < ed->write.op.nchanges; i++)
 			place_release(&ed->places[i]);
 		store_op_release(&ed->write.op);
+		notices_release(&ed->notices);
 		free(ed->places);
 		free(ed->changes);
 		free(ed->events);

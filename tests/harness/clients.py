@@ -56,6 +56,7 @@ def program(name, package=None):
 
 
 def libraries(package):
+    """Where those are that this machine may lack."""
     return {'LD_LIBRARY_PATH':
             f'{peer.TOP}/build/peers/{package}/usr/lib/x86_64-linux-gnu'}
 
@@ -139,6 +140,9 @@ class SmtpSource(Client):
 
 
 class Curl(Client):
+    def environment(self):
+        return libraries('curl')
+
     def command(self, target):
         scheme = 'smtps' if target.security == 'implicit' else 'smtp'
         options = ['--ssl-reqd'] if target.security == 'starttls' else []
@@ -171,6 +175,9 @@ class SNail(Client):
     is_composer = True
     says_ehlo = False           # but to ask for STARTTLS
     line_end = ending = b'\n'
+
+    def environment(self):
+        return libraries('s-nail')
 
     def command(self, target):
         scheme = 'smtps' if target.security == 'implicit' else 'smtp'
