@@ -127,10 +127,15 @@ SmtpSource = put_through(clients.SmtpSource)
 Curl = put_through(clients.Curl)
 Msmtp = put_through(clients.Msmtp)
 SNail = put_through(clients.SNail)
-Nodemailer = put_through(clients.Nodemailer)
 Smtplib = put_through(clients.Smtplib)
 OpensslSClient = put_through(clients.OpensslSClient)
 GnutlsCli = put_through(clients.GnutlsCli)
+# It is no package of Debian's: where there is no Node there is none.
+if shutil.which('node') and shutil.which('npm'):
+    Nodemailer = put_through(clients.Nodemailer)
+else:
+    print('nodemailer is left out: this machine has no node and npm',
+          file=sys.stderr)
 
 
 if __name__ == '__main__':
