@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: ISC
-"""TLS on the receiving side, with a real client too."""
+"""TLS on the receiving side; other people's clients are in tests/interop."""
 
 import shutil
-import subprocess
 import unittest
 
 import scene
-from harness import certs, net, peer, sender
+from harness import certs, net, sender
 from harness.relay import identity
 
 NAME = 'relay.example.com'
@@ -63,25 +62,6 @@ class Opportunistic(Receiving):
                 first = ''
             self.assertNotIn('2.1.0', first)
         self.assertEqual(self.relay.waiting(), 0)
-        self.end()
-
-    def test_swaks(self):
-        """A client that people use, written by somebody else."""
-        files = peer.unpacked('swaks')
-        done = subprocess.run(
-            ['perl', f'{files}/usr/bin/swaks', '--server', self.relay.host,
-             '--port', str(self.relay.port), '--tls', '--from',
-             'alice@example.com', '--to', 'bob@example.net', '--body',
-             'by swaks\n.\n..\nend'], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, check=False, timeout=60,
-            stdin=subprocess.DEVNULL)
-        if "Can't locate" in done.stdout or 'not available' in done.stdout:
-            self.skipTest(f'swaks lacks something: {done.stdout[-300:]}')
-        self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertIn('Queued as', done.stdout)
-        self.hop.wait(1)
-        self.assertIn(b'by swaks\r\n.\r\n..\r\nend\r\n',
-                      self.hop.arrivals[0].data)
         self.end()
 
 
