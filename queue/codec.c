@@ -537,6 +537,32 @@ bool destination_decode(struct span row, struct span name,
 	return true;
 }
 
+/* ------- records */
+
+bool record_encode(struct buf *out, const char *value)
+{
+	struct out o = seal_begin(out);
+
+	put_string(&o, value);
+	return seal_end(&o);
+}
+
+bool record_decode(struct span row, char **value)
+{
+	char *text = NULL;
+	struct in in;
+
+	if (!unseal(row, &in))
+		return false;
+	get_string(&in, &text);
+	if (!all_read(&in)) {
+		free(text);
+		return false;
+	}
+	*value = text;
+	return true;
+}
+
 /* ------- counters and names */
 
 bool group_count_encode(struct buf *out, const struct group_count *c)

@@ -59,6 +59,10 @@ MUST_USE bool destination_encode(struct buf *out,
 MUST_USE bool destination_decode(struct span row, struct span name,
 				 struct destination_record *out);
 
+/* The value of a record; kind and key are its key. */
+MUST_USE bool record_encode(struct buf *out, const char *value);
+MUST_USE bool record_decode(struct span row, char **value); /* owned */
+
 /* What is counted of a group. */
 struct group_count {
 	uint64_t messages, recipients, bytes;

@@ -314,6 +314,9 @@ static void apply_one(struct work *w, struct store_op *op)
 	case STORE_DESTINATION:
 		apply_destination(w, op);
 		break;
+	case STORE_RECORD:
+		apply_record(w, op);
+		break;
 	}
 }
 

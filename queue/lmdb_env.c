@@ -49,6 +49,7 @@ static const struct {
 	[TABLE_KEEP] = {"keep", true},
 	[TABLE_MESSAGE_ID] = {"message_id", false},
 	[TABLE_DESTINATION] = {"destination", false},
+	[TABLE_RECORD] = {"record", true},
 };
 _Static_assert(ARRAY_LEN(tables) == TABLES, "a table without a name");
 
@@ -404,6 +405,11 @@ bool walk_first(struct walk *w, struct span prefix)
 bool walk_next_in(struct walk *w, struct span prefix)
 {
 	return walk_next(w) && walk_in(w, prefix);
+}
+
+bool walk_back_in(struct walk *w, struct span prefix)
+{
+	return step(w, SPAN(""), MDB_PREV) && walk_in(w, prefix);
 }
 
 bool walk_last(struct walk *w, struct span prefix)

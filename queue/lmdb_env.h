@@ -45,6 +45,7 @@ enum table {
 	TABLE_KEEP,
 	TABLE_MESSAGE_ID,
 	TABLE_DESTINATION,
+	TABLE_RECORD,
 	TABLES
 };
 
@@ -111,8 +112,9 @@ bool walk_in(const struct walk *w, struct span prefix);
 /* To the first or last key that starts with prefix; false: there is none. */
 bool walk_first(struct walk *w, struct span prefix);
 bool walk_last(struct walk *w, struct span prefix);
-/* To the next key, if it starts with prefix. */
+/* To the next key, or the one before, if it starts with prefix. */
 bool walk_next_in(struct walk *w, struct span prefix);
+bool walk_back_in(struct walk *w, struct span prefix);
 /* Deletes what the walk stands on; walk_next goes on behind it. */
 void walk_del(struct walk *w);
 

@@ -96,10 +96,22 @@ struct key key_name_number(uint32_t number)
 	return k;
 }
 
-struct span key_name_text(char out[NAME_BYTES_MAX + 1], struct span text)
+static struct span key_text(char out[NAME_BYTES_MAX + 1], char first,
+			    struct span text)
 {
 	BUG_ON(text.len > NAME_BYTES_MAX);
-	out[0] = 't';
+	out[0] = first;
 	memcpy(out + 1, text.at, text.len);
 	return (struct span){out, text.len + 1};
+}
+
+struct span key_name_text(char out[NAME_BYTES_MAX + 1], struct span text)
+{
+	return key_text(out, 't', text);
+}
+
+struct span key_record(char out[NAME_BYTES_MAX + 1], enum record_kind kind,
+		       struct span key)
+{
+	return key_text(out, (char)kind, key);
 }

@@ -89,5 +89,7 @@ struct key key_message_id(uint64_t hash, uint64_t id);
 struct key key_name_number(uint32_t number);
 /* Into a buffer of the caller, as texts are longer than a struct key. */
 struct span key_name_text(char out[NAME_BYTES_MAX + 1], struct span text);
+struct span key_record(char out[NAME_BYTES_MAX + 1], enum record_kind kind,
+		       struct span key);
 
 #endif

@@ -15,6 +15,13 @@ void destination_record_release(struct destination_record *d)
 	*d = (struct destination_record){.name = NULL};
 }
 
+void store_record_release(struct store_record *r)
+{
+	free(r->key);
+	free(r->value);
+	*r = (struct store_record){.key = NULL};
+}
+
 void store_op_release(struct store_op *op)
 {
 	for (size_t i = 0; i < op->nnews; i++)
@@ -97,6 +104,12 @@ static bool bounces_are_sound(const struct store_op *op)
 	return true;
 }
 
+static bool record_is_sound(const struct store_record *r)
+{
+	return r->kind < RECORD_KINDS && r->key[0] != '\0' && is_name(r->key) &&
+	       (r->value == NULL || fits(r->value));
+}
+
 static enum status check(const struct store_op *op, struct err *e)
 {
 	switch (op->verb) {
@@ -120,6 +133,10 @@ static enum status check(const struct store_op *op, struct err *e)
 		if (op->destination->name[0] == '\0' ||
 		    !is_name(op->destination->name))
 			return err_perm(e, 3, 0, "not a destination's name");
+		return ST_OK;
+	case STORE_RECORD:
+		if (!record_is_sound(op->record))
+			return err_perm(e, 3, 0, "not a record");
 		return ST_OK;
 	}
 	bug_found("an unknown verb", __FILE__, __LINE__, __func__);

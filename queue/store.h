@@ -50,6 +50,7 @@ enum store_verb {
 	STORE_CHANGE, /* changes to recipients of a message */
 	STORE_TRIM, /* forget what was kept long enough */
 	STORE_DESTINATION, /* remember a destination's state */
+	STORE_RECORD, /* remember or forget something that is not mail */
 };
 
 /* A destination's state, kept over a restart. */
@@ -63,6 +64,24 @@ struct destination_record {
 	char *reply, *reason; /* owned, never NULL */
 };
 void destination_record_release(struct destination_record *d);
+
+/* What is kept besides mail, text under a key.  What it says is the business
+ * of whoever writes it (JSON, mostly).  The numbers stand in the store: add
+ * at the end only. */
+enum record_kind {
+	RECORD_AUDIT = 1, /* what operators did; the key sorts by time */
+	RECORD_EXCEPTION, /* of the TLS policy, by its id */
+	RECORD_PEER_CERT, /* last seen of a peer, by destination and address */
+	RECORD_KINDS
+};
+struct store_record {
+	enum record_kind kind;
+	char *key; /* owned; 1 to STORE_NAME_MAX bytes */
+	char *value; /* owned; NULL: forget it */
+};
+void store_record_release(struct store_record *r);
+
+enum record_order { RECORDS_RISING, RECORDS_FALLING }; /* by key, bytewise */
 
 /* What an operation did to the schedule, for the dispatcher: recipient
  * `number` of `id` waits in `lane` (due; instead of how it waited there
@@ -84,7 +103,7 @@ struct store_bounce {
 
 struct store_op {
 	enum store_verb verb;
-	uint64_t id; /* all but TRIM and DESTINATION */
+	uint64_t id; /* all but TRIM, DESTINATION and RECORD */
 
 	/* STORE_BODY: `body` goes to offset `at`, which is where the piece
 	 * before ended; pieces of about 64 KiB do best.  STORE_ENQUEUE: the
@@ -119,6 +138,9 @@ struct store_op {
 
 	/* DESTINATION: one that neither fails nor is suspended is forgotten. */
 	const struct destination_record *destination;
+
+	/* RECORD: replaces what stood under its key.  Borrowed. */
+	const struct store_record *record;
 
 	/* The result. */
 	enum status status;
@@ -235,6 +257,12 @@ struct store_ops {
 	enum status (*destinations)(struct store *,
 				    struct destination_record **out, size_t *n,
 				    struct err *);
+	/* Up to max records of a kind, from behind `after` in this order
+	 * unless NULL; *out and its records owned by the caller. */
+	enum status (*records)(struct store *, enum record_kind kind,
+			       enum record_order order, const char *after,
+			       size_t max, struct store_record **out, size_t *n,
+			       struct err *);
 	void (*space)(struct store *, struct store_space *out);
 };
 

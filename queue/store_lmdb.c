@@ -239,6 +239,7 @@ static const struct store_ops lmdb_ops = {
 	.history = lmdb_history,
 	.find = lmdb_find,
 	.destinations = lmdb_destinations,
+	.records = lmdb_records,
 	.space = lmdb_space,
 };
 

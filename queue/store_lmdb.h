@@ -12,6 +12,7 @@
  *	lmdb_body.c      bodies in pieces
  *	lmdb_event.c     history
  *	lmdb_name.c      lanes and destinations as numbers
+ *	lmdb_record.c    what is kept besides mail
  *
  * Functions over a struct tx read, and may be called by any thread in its own
  * transaction; those over a struct work write, in the writer's.
@@ -89,6 +90,9 @@ enum status lmdb_find(struct store *s, const char *message_id, uint64_t **out,
 		      size_t *n, struct err *e);
 enum status lmdb_destinations(struct store *s, struct destination_record **out,
 			      size_t *n, struct err *e);
+enum status lmdb_records(struct store *s, enum record_kind kind,
+			 enum record_order order, const char *after, size_t max,
+			 struct store_record **out, size_t *n, struct err *e);
 void lmdb_space(struct store *s, struct store_space *out);
 
 /* A transaction outside apply, for start-up. */
@@ -196,6 +200,8 @@ void apply_change(struct work *w, struct store_op *op);
 /* The two answers to a question for a message. */
 enum status no_message(struct err *e, uint64_t id);
 enum status damaged_message(struct err *e, uint64_t id);
+/* STORE_RECORD */
+void apply_record(struct work *w, struct store_op *op);
 /* lane is copied. */
 void news_add(struct store_op *op, uint64_t id, const struct recipient *r,
 	      bool due, const char *lane);

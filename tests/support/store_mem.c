@@ -31,6 +31,8 @@ struct store_mem {
 	size_t n;
 	struct destination_record *destinations; /* by name */
 	size_t ndestinations;
+	struct store_record *records; /* by kind and key */
+	size_t nrecords;
 	struct totals gone; /* but for `live` */
 	uint64_t last_id;
 	unsigned fail_commits;
@@ -472,6 +474,40 @@ static void keep_destination(struct store_mem *s,
 	s->ndestinations++;
 }
 
+/* ------- records */
+
+static int record_compare(const struct store_record *a, enum record_kind kind,
+			  const char *key)
+{
+	if (a->kind != kind)
+		return a->kind < kind ? -1 : 1;
+	return strcmp(a->key, key);
+}
+
+static void keep_record(struct store_mem *s, const struct store_record *r)
+{
+	size_t at = 0;
+
+	while (at < s->nrecords &&
+	       record_compare(&s->records[at], r->kind, r->key) < 0)
+		at++;
+	if (at < s->nrecords &&
+	    record_compare(&s->records[at], r->kind, r->key) == 0) {
+		store_record_release(&s->records[at]);
+		s->nrecords--;
+		memmove(&s->records[at], &s->records[at + 1],
+			(s->nrecords - at) * sizeof(*s->records));
+	}
+	if (r->value == NULL)
+		return;
+	s->records = xrealloc(s->records, s->nrecords + 1, sizeof(*s->records));
+	memmove(&s->records[at + 1], &s->records[at],
+		(s->nrecords - at) * sizeof(*s->records));
+	s->records[at] = (struct store_record){r->kind, xstrdup(r->key),
+					       xstrdup(r->value)};
+	s->nrecords++;
+}
+
 static void apply_one(struct store_mem *s, struct store_op *op)
 {
 	store_op_release(op);
@@ -495,6 +531,9 @@ static void apply_one(struct store_mem *s, struct store_op *op)
 		break;
 	case STORE_DESTINATION:
 		keep_destination(s, op->destination);
+		break;
+	case STORE_RECORD:
+		keep_record(s, op->record);
 		break;
 	}
 }
@@ -852,6 +891,33 @@ static enum status mem_find(struct store *store, const char *message_id,
 	return ST_OK;
 }
 
+static enum status mem_records(struct store *store, enum record_kind kind,
+			       enum record_order order, const char *after,
+			       size_t max, struct store_record **out, size_t *n,
+			       struct err *e)
+{
+	struct store_mem *s = lock(store);
+	struct store_record *list = xcalloc(s->nrecords + 1, sizeof(*list));
+
+	(void)e;
+	*n = 0;
+	for (size_t i = 0; i < s->nrecords && *n < max; i++) {
+		bool rising = order == RECORDS_RISING;
+		const struct store_record *r =
+			&s->records[rising ? i : s->nrecords - 1 - i];
+		int where = after == NULL ? 0 : strcmp(r->key, after);
+
+		if (r->kind != kind ||
+		    (after != NULL && (rising ? where <= 0 : where >= 0)))
+			continue;
+		list[(*n)++] = (struct store_record){
+			kind, xstrdup(r->key), xstrdup(r->value)};
+	}
+	*out = list;
+	unlock(s);
+	return ST_OK;
+}
+
 static enum status mem_destinations(struct store *store,
 				    struct destination_record **out, size_t *n,
 				    struct err *e)
@@ -906,6 +972,9 @@ static void mem_close(struct store *store)
 	for (size_t i = 0; i < s->ndestinations; i++)
 		destination_record_release(&s->destinations[i]);
 	free(s->destinations);
+	for (size_t i = 0; i < s->nrecords; i++)
+		store_record_release(&s->records[i]);
+	free(s->records);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -927,6 +996,7 @@ static const struct store_ops mem_ops = {
 	.history = mem_history,
 	.find = mem_find,
 	.destinations = mem_destinations,
+	.records = mem_records,
 	.space = mem_space,
 };
 

@@ -216,6 +216,7 @@ START_TEST(small_rows_there_and_back)
 	struct span text;
 	uint64_t users;
 	struct buf row;
+	char *value;
 
 	l.totals.accepted = 9;
 	l.totals.live[RCPT_FAILED] = 4;
@@ -239,6 +240,11 @@ START_TEST(small_rows_there_and_back)
 	ck_assert_str_eq(d2.reply, "421 busy");
 	ck_assert_str_eq(d2.reason, "because");
 	destination_record_release(&d2);
+	buf_clear(&row);
+	ck_assert(record_encode(&row, "{}"));
+	ck_assert(record_decode(buf_span(&row), &value));
+	ck_assert_str_eq(value, "{}");
+	free(value);
 	buf_clear(&row);
 	ck_assert(name_encode(&row, SPAN("mx/a"), 12));
 	ck_assert(name_decode(buf_span(&row), &text, &users));
@@ -287,6 +293,7 @@ static unsigned decode_all(struct span row)
 	uint64_t users;
 	int64_t ms;
 	unsigned n = 0;
+	char *value;
 
 	if (message_decode(row, 1, &m)) {
 		message_free(m);
@@ -306,6 +313,10 @@ static unsigned decode_all(struct span row)
 	}
 	if (destination_decode(row, SPAN("d"), &d)) {
 		destination_record_release(&d);
+		n++;
+	}
+	if (record_decode(row, &value)) {
+		free(value);
 		n++;
 	}
 	n += group_count_decode(row, &c) ? 1 : 0;

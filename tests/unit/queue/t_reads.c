@@ -593,6 +593,82 @@ CONTRACT_TEST(destinations_are_remembered)
 	free(list);
 }
 
+/* ------- records */
+
+static void keep(enum record_kind kind, const char *key, const char *value)
+{
+	struct store_record r = {kind, xstrdup(key),
+				 value != NULL ? xstrdup(value) : NULL};
+	struct store_op op = {.verb = STORE_RECORD, .record = &r};
+
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	store_record_release(&r);
+}
+
+/* The values, one behind the other. */
+static const char *kept(enum record_kind kind, enum record_order order,
+			const char *after, size_t max)
+{
+	static char text[64];
+	struct store_record *list;
+	size_t len = 0, n;
+	struct err e;
+
+	text[0] = '\0';
+	ck_assert_int_eq(s->ops->records(s, kind, order, after, max, &list, &n,
+					 &e),
+			 ST_OK);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_int_eq(list[i].kind, kind);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s",
+					list[i].value);
+		ck_assert_uint_lt(len, sizeof(text));
+		store_record_release(&list[i]);
+	}
+	free(list);
+	return text;
+}
+
+CONTRACT_TEST(records_in_order_and_by_cursor)
+{
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_FALLING, NULL, 9), "");
+	keep(RECORD_EXCEPTION, "b", "B");
+	keep(RECORD_AUDIT, "2", "two");
+	keep(RECORD_AUDIT, "1", "one");
+	keep(RECORD_AUDIT, "3", "three");
+	keep(RECORD_PEER_CERT, "a", "A");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_RISING, NULL, 9),
+			 "onetwothree");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_FALLING, NULL, 9),
+			 "threetwoone");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_FALLING, NULL, 2),
+			 "threetwo");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_RISING, "1", 1), "two");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_FALLING, "2", 9), "one");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_FALLING, "29", 9),
+			 "twoone");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_RISING, "29", 9), "three");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_RISING, "3", 9), "");
+	ck_assert_str_eq(kept(RECORD_AUDIT, RECORDS_FALLING, "1", 9), "");
+	ck_assert_str_eq(kept(RECORD_EXCEPTION, RECORDS_RISING, "a", 9), "B");
+}
+
+CONTRACT_TEST(records_are_replaced_and_forgotten)
+{
+	struct store_record r = {RECORD_AUDIT, xstrdup(""), NULL};
+	struct store_op op = {.verb = STORE_RECORD, .record = &r};
+
+	keep(RECORD_EXCEPTION, "b", "old");
+	keep(RECORD_EXCEPTION, "b", "new");
+	ck_assert_str_eq(kept(RECORD_EXCEPTION, RECORDS_RISING, NULL, 9),
+			 "new");
+	keep(RECORD_EXCEPTION, "a", NULL);
+	keep(RECORD_EXCEPTION, "b", NULL);
+	ck_assert_str_eq(kept(RECORD_EXCEPTION, RECORDS_RISING, NULL, 9), "");
+	ck_assert_int_eq(apply(s, &op), ST_PERM);
+	store_record_release(&r);
+}
+
 CONTRACT_TEST(space_is_told)
 {
 	struct store_space space;
@@ -621,6 +697,8 @@ int main(void)
 		contract_trim_of_delivered_mail,
 		contract_resubmitted_mail_is_not_trimmed,
 		contract_destinations_are_remembered,
+		contract_records_in_order_and_by_cursor,
+		contract_records_are_replaced_and_forgotten,
 		contract_space_is_told,
 	};
 
