@@ -37,6 +37,8 @@ static const struct {
 	 "the certificate is not valid yet"},
 	{GNUTLS_CERT_INSECURE_ALGORITHM, CAUSE_IS_TLS_CERT_WEAK,
 	 "a key or signature in the chain is too weak"},
+	{FAULT_CRL, CAUSE_IS_TLS_CRL_UNAVAILABLE,
+	 "nobody can tell if the certificate was revoked"},
 	{~(unsigned)FAULT_NAME, CAUSE_IS_TLS_CERT_UNTRUSTED,
 	 "the certificate is not valid"},
 	{FAULT_NAME, CAUSE_IS_TLS_CERT_NAME,

@@ -13,6 +13,7 @@
 
 /* Faults of a chain are GnuTLS' GNUTLS_CERT_* bits and these. */
 enum {
+	FAULT_CRL = 1 << 28,             /* revocation is to be known, and is not */
 	FAULT_SELF_SIGNED = 1 << 29,     /* the leaf, and it is not trusted */
 	FAULT_NAME = 1 << 30,
 };

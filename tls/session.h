@@ -24,7 +24,7 @@
 #include "net/transport.h"
 #include "tls/creds.h"
 
-enum { TLS_VERDICT_TEXT_MAX = 1024 };
+enum { TLS_VERDICT_TEXT_MAX = 1024, TLS_CRL_TEXT_MAX = 384 };
 
 enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_CA, TLS_VERIFY_NAME };
 
@@ -60,6 +60,14 @@ struct tls_server_conf {
 	enum tls_ask                ask;         /* for client certificates */
 };
 
+/* What revocation lists say of the peer's chain. */
+enum tls_crl {
+	TLS_CRL_OFF,                     /* they were not to be asked */
+	TLS_CRL_GOOD,
+	TLS_CRL_REVOKED,
+	TLS_CRL_UNDETERMINED,
+};
+
 /*
  * What was found wrong with the peer, even where the policy does not mind;
  * CAUSE_IS_NONE and "" if nothing was.  Of several faults the cause is the one
@@ -72,13 +80,19 @@ struct tls_server_conf {
  *	tls-cert-expired        any certificate up to the trusted one; the text
  *	tls-cert-not-yet-valid    says which
  *	tls-cert-weak
+ *	tls-crl-unavailable     the trust requires an answer, there is none
  *	tls-cert-name
  */
 struct tls_verdict {
 	enum cause cause;
 	char       text[TLS_VERDICT_TEXT_MAX];   /* which check, subject, names,
 						  * issuer, dates, serial */
+	enum tls_crl crl;
+	char         crl_text[TLS_CRL_TEXT_MAX]; /* why it is revoked, or why
+						  * that is not known; or "" */
 };
+/* "off", "good", "revoked" or "undetermined: why". */
+void tls_crl_say(char *out, size_t max, const struct tls_verdict *v);
 
 /* fd (non-blocking) and identity (may be NULL) are borrowed for the life of
  * the session; host is copied.  Errors: ST_TEMP 4.7.0. */

@@ -42,6 +42,9 @@ static const struct {
 	{ EARLY | WEAK, CAUSE_IS_TLS_CERT_NOT_YET_VALID },
 	{ WEAK, CAUSE_IS_TLS_CERT_WEAK },
 	{ WEAK | FAULT_NAME, CAUSE_IS_TLS_CERT_WEAK },
+	{ FAULT_CRL, CAUSE_IS_TLS_CRL_UNAVAILABLE },
+	{ FAULT_CRL | FAULT_NAME, CAUSE_IS_TLS_CRL_UNAVAILABLE },
+	{ REVOKED | FAULT_CRL, CAUSE_IS_TLS_CERT_REVOKED },
 	{ FAULT_NAME, CAUSE_IS_TLS_CERT_NAME },
 	{ INVALID, CAUSE_IS_TLS_CERT_UNTRUSTED },
 	{ INVALID | FAULT_NAME, CAUSE_IS_TLS_CERT_UNTRUSTED },
@@ -127,6 +130,28 @@ START_TEST(test_decision)
 	ck_assert_int_eq(d.proof, decisions[_i].expected.proof);
 	ck_assert_str_eq(cause_word(d.cause),
 			 cause_word(decisions[_i].expected.cause));
+}
+END_TEST
+
+START_TEST(test_crl_words)
+{
+	static const struct {
+		struct tls_verdict verdict;
+		const char *words;
+	} rows[] = {
+		{ { .crl = TLS_CRL_OFF }, "off" },
+		{ { .crl = TLS_CRL_GOOD }, "good" },
+		{ { .crl = TLS_CRL_REVOKED, .crl_text = "on a day" },
+		  "revoked" },
+		{ { .crl = TLS_CRL_UNDETERMINED, .crl_text = "stale" },
+		  "undetermined: stale" },
+	};
+	char words[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		tls_crl_say(words, sizeof(words), &rows[i].verdict);
+		ck_assert_str_eq(words, rows[i].words);
+	}
 }
 END_TEST
 
@@ -260,6 +285,7 @@ int main(void)
 	tcase_add_loop_test(c, test_decision, 0, (int)ARRAY_LEN(decisions));
 	tcase_add_loop_test(c, test_failure, 0, (int)ARRAY_LEN(failures));
 	tcase_add_test(c, test_alert);
+	tcase_add_test(c, test_crl_words);
 	suite_add_tcase(suite, c);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
