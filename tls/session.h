@@ -26,7 +26,25 @@
 
 enum { TLS_VERDICT_TEXT_MAX = 1024, TLS_CRL_TEXT_MAX = 384 };
 
+/* What can be wrong with a peer's certificates, kind by kind. */
+enum tls_fault {
+	TLS_FAULT_CHAIN = 1,             /* it leads to nobody trusted */
+	TLS_FAULT_NAME = 2,
+	TLS_FAULT_DATES = 4,
+	TLS_FAULT_REVOKED = 8,
+	TLS_FAULT_CRL = 16,              /* no fresh revocation list */
+	TLS_FAULT_WEAK = 32,
+};
+
 enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_CA, TLS_VERIFY_NAME };
+
+/* Faults that an exception of an operator forgives, and no others. */
+enum tls_forgive {
+	TLS_FORGIVE_EXPIRED = 1,
+	TLS_FORGIVE_NAME = 2,
+	TLS_FORGIVE_UNTRUSTED = 4,       /* also self-signed */
+	TLS_FORGIVE_CRL = 8,             /* no fresh list; never: revoked */
+};
 
 /*
  * What the peer must prove.  The struct is copied, what it points to is
@@ -47,6 +65,11 @@ struct tls_policy {
 	size_t             npins;
 	bool               common_name;  /* takes the CN where no SAN is a DNS
 					  * name */
+	unsigned           forgive;      /* enum tls_forgive; a peer that
+					  * needs it is accepted, as verified
+					  * by "exception" */
+	bool               forgive_pinned;       /* only for this key: */
+	uint8_t            forgive_pin[32];      /* SHA-256 of its SPKI */
 };
 
 enum tls_ask { TLS_ASK_NOTHING, TLS_ASK_REQUEST, TLS_ASK_REQUIRE };
@@ -85,6 +108,7 @@ enum tls_crl {
  */
 struct tls_verdict {
 	enum cause cause;
+	unsigned   faults;                       /* enum tls_fault: all */
 	char       text[TLS_VERDICT_TEXT_MAX];   /* which check, subject, names,
 						  * issuer, dates, serial */
 	enum tls_crl crl;
@@ -110,7 +134,8 @@ MUST_USE enum status tls_server_new(struct transport **out, int fd,
 /* "TLS1.3", "TLS1.2"; "" before the handshake is done. */
 const char *tls_session_version(const struct transport *t);
 const char *tls_session_cipher(const struct transport *t);
-/* "name", "ca", "pin" or "none": what was proved, not what was asked.  A
+/* "name", "ca", "pin", "exception" (faults were forgiven) or "none": what was
+ * proved, not what was asked.  A
  * server's peer: "ca" when its client certificate verified. */
 const char *tls_session_verified(const struct transport *t);
 const struct tls_verdict *tls_session_verdict(const struct transport *t);
