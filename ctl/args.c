@@ -45,8 +45,8 @@ static const struct option_def {
 			 "received, age, size, attempts, next_attempt, "
 			 "expires, sender, destination, cause, state; -F "
 			 "turns it round"},
-	[OPTION_LIMIT] = {TAKES_LIST, "limit", "limit", "N",
-			  "at most so many messages"},
+	[OPTION_LIMIT] = {TAKES_LIST | TAKES_LIMIT, "limit", "limit", "N",
+			  "at most so many"},
 	[OPTION_BY] = {TAKES_SUMMARY, "by", "by", "F,...",
 		       "destination, cause, sender, domain"},
 	[OPTION_RAW] = {TAKES_SHOW, "raw", "raw", NULL,
@@ -71,6 +71,10 @@ static const struct option_def {
 			   "tell the sender"},
 	[OPTION_AGAINST_QUEUE] = {TAKES_CHECK, "against-queue", "against_queue",
 				  NULL, "what it means for queued mail"},
+	[OPTION_FOR] = {TAKES_FOR, "for", "for", "T",
+			"it ends by itself after 30m, 4h, 2d"},
+	[OPTION_REASON] = {TAKES_REASON, "reason", "reason", "R",
+			   "shown wherever it is in the way"},
 };
 _Static_assert(ARRAY_LEN(defs) == OPTION_COUNT, "an option has no definition");
 

@@ -21,6 +21,9 @@ enum option_set {
 	TAKES_STATES = 32,               /* --deferred ... of resubmit */
 	TAKES_BOUNCE = 64,
 	TAKES_CHECK = 128,
+	TAKES_FOR = 256,
+	TAKES_REASON = 512,
+	TAKES_LIMIT = 1024,
 };
 
 enum option_id {
@@ -50,6 +53,8 @@ enum option_id {
 	OPTION_YES,
 	OPTION_BOUNCE,
 	OPTION_AGAINST_QUEUE,
+	OPTION_FOR,
+	OPTION_REASON,
 	OPTION_COUNT
 };
 

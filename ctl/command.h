@@ -43,6 +43,10 @@ void print_json(const json_t *object);
 /* A sink's line that prints it as it is. */
 bool print_json_line(void *arg, const json_t *object, struct span text);
 
+struct table;
+/* Until when a destination is suspended, and why, if it is. */
+void note_suspension(struct table *t, const json_t *destination, int64_t now_ms);
+
 /* ctl/status.c */
 command_run run_status;
 /* ctl/queue.c */
@@ -60,6 +64,10 @@ command_run run_remove;
 /* ctl/destination.c */
 command_run run_destination_list;
 command_run run_destination_probe;
+command_run run_destination_suspend;
+command_run run_destination_resume;
+/* ctl/audit.c */
+command_run run_audit;
 /* ctl/admin.c */
 command_run run_reload;
 command_run run_log_level;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * destination - the commands that speak of destinations: list, probe.
+ * destination - the commands that speak of destinations: list, probe,
+ * suspend, resume.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -25,6 +26,21 @@ static const struct column columns[] = {
 	{.title = "CAUSE", .min = 12},
 };
 
+void note_suspension(struct table *t, const json_t *row, int64_t now_ms)
+{
+	int64_t until_ms = time_of(row, "until");
+	char until[HUMAN_TEXT_MAX], left[HUMAN_TEXT_MAX];
+	char text[HUMAN_TEXT_MAX * 2 + 8];
+
+	if (until_ms != 0) {
+		human_clock(until, until_ms);
+		human_in(left, until_ms, now_ms);
+		snprintf(text, sizeof(text), "%s (%s)", until, left);
+		table_note(t, "until", text);
+	}
+	table_note(t, "reason", text_of(row, "reason"));
+}
+
 static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 {
 	char since[HUMAN_TEXT_MAX], probe[HUMAN_TEXT_MAX], messages[32];
@@ -40,6 +56,7 @@ static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 		  (const char *[]){text_of(row, "destination"),
 				   text_of(row, "state"), since, messages,
 				   connections, probe, text_of(row, "cause")});
+	note_suspension(t, row, now_ms);
 	table_note(t, "said", text_of(row, "reply"));
 	table_note(t, "remedy", text_of(row, "remedy"));
 }
@@ -163,21 +180,55 @@ static int await(struct context *x, const json_t *probed)
 	}
 }
 
-int run_destination_probe(struct context *x)
+/* Asks for something to be done with the destinations that are meant, and
+ * appends them to rows; the exit status. */
+static int request_order(struct context *x, const char *path, json_t *rows)
 {
-	json_t *body = json_pack("{s:s}", "destination", x->args.rest[0]);
-	json_t *probed = json_array();
+	json_t *body =
+		json_pack("{s:s, s:s*, s:s*}", "destination", x->args.rest[0],
+			  "for", x->args.values[OPTION_FOR], "reason",
+			  x->args.values[OPTION_REASON]);
 	int code;
 
 	if (!body) {
 		complain("an argument is not UTF-8");
-		json_decref(probed);
 		return EXIT_USAGE;
 	}
-	code = request_rows(x, "/v1/destinations/probe", body, probed);
+	code = request_rows(x, path, body, rows);
+	json_decref(body);
+	return code;
+}
+
+int run_destination_probe(struct context *x)
+{
+	json_t *probed = json_array();
+	int code = request_order(x, "/v1/destinations/probe", probed);
+
 	if (code == EXIT_DONE)
 		code = await(x, probed);
 	json_decref(probed);
-	json_decref(body);
 	return code;
+}
+
+/* ------- suspend, resume */
+
+static int order(struct context *x, const char *path)
+{
+	json_t *rows = json_array();
+	int code = request_order(x, path, rows);
+
+	if (code == EXIT_DONE)
+		print_rows(x, rows);
+	json_decref(rows);
+	return code;
+}
+
+int run_destination_suspend(struct context *x)
+{
+	return order(x, "/v1/destinations/suspend");
+}
+
+int run_destination_resume(struct context *x)
+{
+	return order(x, "/v1/destinations/resume");
 }

@@ -54,6 +54,13 @@ static const struct command {
 	  run_destination_list },
 	{ { "destination", "probe" }, "DESTINATION",
 	  "try now whether it is up", 0, 1, 1, run_destination_probe },
+	{ { "destination", "suspend" }, "DESTINATION [--for T] [--reason R]",
+	  "send nothing there until it is resumed", TAKES_FOR | TAKES_REASON, 1,
+	  1, run_destination_suspend },
+	{ { "destination", "resume" }, "DESTINATION", "end a suspension", 0, 1,
+	  1, run_destination_resume },
+	{ { "audit" }, "[--limit N]", "who changed what", TAKES_LIMIT, 0, 0,
+	  run_audit },
 	{ { "check", "config" }, "", "what relayd -n prints, for its file",
 	  TAKES_CHECK, 0, 0, run_check_config },
 	{ { "reload" }, "", "take the changed configuration", 0, 0, 0,
@@ -64,9 +71,6 @@ static const struct command {
 	{ .words = { "queue", "export" } },
 	{ .words = { "queue", "import" } },
 	{ .words = { "queue", "explain" } },
-	{ .words = { "destination", "suspend" } },
-	{ .words = { "destination", "resume" } },
-	{ .words = { "audit" } },
 	{ .words = { "exception" } },
 	{ .words = { "extend" } },
 	{ .words = { "cert", "list" } },
@@ -102,7 +106,7 @@ static void print_usage(FILE *out)
 		snprintf(left, sizeof(left), "%s%s%s", cmd->words[0],
 			 cmd->words[1] ? " " : "",
 			 cmd->words[1] ? cmd->words[1] : "");
-		fprintf(out, "  %-18s %s\n", left, cmd->help);
+		fprintf(out, "  %-19s %s\n", left, cmd->help);
 	}
 	fputs("\nrelayctl COMMAND --help tells its options; relayctl(8) all.\n",
 	      out);

@@ -132,6 +132,7 @@ static void print_destinations(const struct context *x, const json_t *status)
 		table_add(t, (const char *[]){text_of(d, "destination"),
 					      text_of(d, "state"), since, probe,
 					      text_of(d, "cause")});
+		note_suspension(t, d, x->now_ms);
 		table_note(t, "said", text_of(d, "reply"));
 		table_note(t, "remedy", text_of(d, "remedy"));
 	}

@@ -317,20 +317,28 @@ static void on_answered(struct note *note)
 	c->answered(c);
 }
 
-void call_ask(struct call *c, enum dispatch_order order, const char *pattern,
-	      call_step *then)
+void call_order(struct call *c, const struct dispatch_question *what,
+		call_step *then)
 {
 	struct dispatch_question *q = &c->question;
 
 	dispatch_question_release(q);
-	*q = (struct dispatch_question){
-		.order = order,
-		.pattern = pattern,
-		.reply_to = c->relay->main_mail,
-		.done.run = on_answered,
-	};
+	*q = *what;
+	q->reply_to = c->relay->main_mail;
+	q->done.run = on_answered;
 	c->answered = then;
 	dispatch_ask(c->relay->dispatch, q);
+}
+
+void call_ask(struct call *c, enum dispatch_order order, const char *pattern,
+	      call_step *then)
+{
+	const struct dispatch_question what = {
+		.order = order,
+		.pattern = pattern,
+	};
+
+	call_order(c, &what, then);
 }
 
 struct view call_view(const struct call *c)

@@ -96,6 +96,10 @@ void call_break(struct call *c);
  * until the next one. */
 void call_ask(struct call *c, enum dispatch_order order, const char *pattern,
 	      call_step *then);
+/* The same with all that the asker may fill in; what it points to lives as long
+ * as the question. */
+void call_order(struct call *c, const struct dispatch_question *what,
+		call_step *then);
 /* By today's configuration, now, and the dispatcher's last answer. */
 struct view call_view(const struct call *c);
 /* "uid 1000": who makes it, for the history and the log. */

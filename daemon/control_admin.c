@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "daemon/audit.h"
 #include "daemon/endpoint.h"
 
 /* ------- configuration */
@@ -12,6 +13,19 @@
 static void add_problem(void *arg, const char *line)
 {
 	json_array_append_new(arg, view_text(line));
+}
+
+static void drop(void *object)
+{
+	json_decref(object);
+}
+
+static void answer_reload(struct call *c)
+{
+	json_t *o = json_incref(c->state);
+	bool fine = json_is_true(json_object_get(o, "reloaded"));
+
+	call_answer(c, fine ? 200 : 409, o);
 }
 
 void endpoint_reload(struct call *c)
@@ -26,7 +40,10 @@ void endpoint_reload(struct call *c)
 						"refused; the old one stays"));
 	json_object_set_new(o, "reloaded", json_boolean(fine));
 	json_object_set_new(o, "problems", problems);
-	call_answer(c, fine ? 200 : 409, o);
+	c->state = o;
+	c->state_free = drop;
+	audit_call(c, "reload", json_pack("{s:b}", "reloaded", fine),
+		   answer_reload);
 }
 
 void endpoint_check_config(struct call *c)
@@ -41,6 +58,13 @@ void endpoint_check_config(struct call *c)
 }
 
 /* ------- log level */
+
+static void answer_log_level(struct call *c)
+{
+	json_t *level = json_object_get(c->body, "level");
+
+	call_answer(c, 200, json_pack("{s:O}", "level", level));
+}
 
 void endpoint_log_level(struct call *c)
 {
@@ -59,5 +83,5 @@ void endpoint_log_level(struct call *c)
 	log_fact(LOG_INFO, 0, "log-level", F_STR("actor", actor),
 		 F_STR("log_level", word));
 	log_set_level(level);
-	call_answer(c, 200, json_pack("{s:s}", "level", word));
+	audit_call(c, "log-level", NULL, answer_log_level);
 }

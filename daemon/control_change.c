@@ -17,12 +17,16 @@
  * and before that whenever FORGET_EVERY messages are durable, so that a large
  * one does not wait for its own end.
  *
+ * The audit's entry goes to the writer in front of the edits of each page, and
+ * once more with the final counts.
+ *
  * The work goes on when the client goes away; it was asked for.  It ends with
  * the page in hand when the daemon stops.
  */
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "daemon/audit.h"
 #include "daemon/endpoint.h"
 #include "daemon/notice.h"
 #include "daemon/order.h"
@@ -60,6 +64,7 @@ struct work {
 	struct edit *edits; /* owned; of the page */
 	size_t pending; /* at the writer */
 	size_t chosen; /* recipients of the page */
+	struct audit audit;
 	bool begun; /* a resubmission: dispatch knows */
 	uint64_t forget_at; /* messages */
 
@@ -171,7 +176,18 @@ static void answer(struct call *c)
 	call_end(c);
 }
 
-static void finish(struct call *c)
+static json_t *audited(const struct work *w, bool complete)
+{
+	json_t *facts = json_pack(
+		"{s:I, s:I, s:b}", "messages", (json_int_t)w->messages,
+		"recipients", (json_int_t)w->recipients, "complete", complete);
+
+	if (w->failed)
+		json_object_set_new(facts, "error", view_text(w->err.text));
+	return facts;
+}
+
+static void conclude(struct call *c)
 {
 	const struct work *w = c->state;
 
@@ -179,6 +195,17 @@ static void finish(struct call *c)
 		call_ask(c, ORDER_RESUBMIT_ENDS, NULL, answer);
 	else
 		answer(c);
+}
+
+static void finish(struct call *c)
+{
+	const struct work *w = c->state;
+
+	if (w->audit.number == 0)
+		conclude(c);
+	else
+		audit_write(c, &w->audit, w->order.verb->word,
+			    audited(w, !w->failed), conclude);
 }
 
 /* ------- choosing recipients */
@@ -381,6 +408,14 @@ static void submit(struct call *c)
 {
 	struct work *w = c->state;
 
+	if (w->audit.number == 0 &&
+	    audit_begin(c, &w->audit, &w->err) != ST_OK) {
+		w->failed = true;
+		edits_free(w);
+		finish(c);
+		return;
+	}
+	audit_write(c, &w->audit, w->order.verb->word, audited(w, false), NULL);
 	for (struct edit *ed = w->edits; ed && w->order.bounce; ed = ed->next)
 		if (ed->write.op.nchanges > 0)
 			add_notices(ed);

@@ -113,6 +113,35 @@ void destination_forget(struct destination *d, int64_t wall_ms)
 	ramp_start(&d->ramp);
 }
 
+void destination_suspend(struct destination *d, int64_t until_wall_ms,
+			 const char *reason, int64_t wall_ms)
+{
+	char *copy = xstrdup(reason);
+
+	if (d->state != DESTINATION_SUSPENDED)
+		d->since_wall_ms = wall_ms;
+	d->state = DESTINATION_SUSPENDED;
+	d->cause = CAUSE_IS_NONE;
+	d->next_probe_mono_ms = INT64_MAX;
+	d->probe_asked = false;
+	d->until_wall_ms = until_wall_ms;
+	set_reply(d, "");
+	free(d->reason);
+	d->reason = copy;
+}
+
+bool destination_resume(struct destination *d, int64_t wall_ms)
+{
+	if (d->state != DESTINATION_SUSPENDED)
+		return false;
+	d->state = DESTINATION_FAILING;
+	destination_forget(d, wall_ms);
+	d->until_wall_ms = 0;
+	free(d->reason);
+	d->reason = xstrdup("");
+	return true;
+}
+
 void destination_recall(struct destination *d,
 			const struct destination_record *r, int64_t mono_ms)
 {
@@ -184,6 +213,7 @@ void destination_view(const struct destination *d, int64_t mono_ms,
 		.until_ms = d->until_wall_ms,
 		.connections = d->connections,
 		.reply = xstrdup(d->reply),
+		.reason = xstrdup(d->reason),
 	};
 	if (d->next_probe_mono_ms != INT64_MAX)
 		out->next_probe_ms = wall_ms + d->next_probe_mono_ms - mono_ms;

@@ -48,6 +48,11 @@ bool destination_recovers(struct destination *d, int64_t wall_ms);
 /* As if nothing were known of it: the next message tries it. Suspended stays
  * suspended. */
 void destination_forget(struct destination *d, int64_t wall_ms);
+/* By an operator, until until_wall_ms or, if that is 0, for good. */
+void destination_suspend(struct destination *d, int64_t until_wall_ms,
+			 const char *reason, int64_t wall_ms);
+/* False: it was not suspended.  Then as if nothing were known of it. */
+bool destination_resume(struct destination *d, int64_t wall_ms);
 /* What the store remembers of it. */
 void destination_recall(struct destination *d,
 			const struct destination_record *r, int64_t mono_ms);

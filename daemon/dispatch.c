@@ -221,7 +221,12 @@ static void on_remembered(struct note *note)
 	struct remembrance *r =
 		CONTAINER_OF(note, struct remembrance, write.done);
 
-	/* If it could not be written, a restart begins with a probe: no harm. */
+	/* If it could not be written, a restart begins with a probe: no harm,
+	 * unless it was to be left alone. */
+	if (r->write.op.status != ST_OK && r->record.suspended)
+		log_fact(LOG_ERROR, 0, "suspension-unwritten",
+			 F_STR("destination", r->record.name),
+			 F_STR("text", r->write.op.err.text));
 	store_op_release(&r->write.op);
 	destination_record_release(&r->record);
 	free(r);
@@ -236,6 +241,20 @@ void dispatch_remember(struct dispatch *d, const struct destination *dest)
 	r->write.op.destination = &r->record;
 	r->write.done.run = on_remembered;
 	writer_submit(d->relay->writer, &r->write);
+}
+
+static void log_suspension(const struct destination *dest, const char *actor)
+{
+	bool on = dest->state == DESTINATION_SUSPENDED;
+	char until[CLOCK_RFC3339_MAX];
+
+	if (dest->until_wall_ms != 0)
+		clock_rfc3339(until, dest->until_wall_ms);
+	log_fact(LOG_INFO, 0,
+		 on ? "destination-suspended" : "destination-resumed",
+		 F_STR("destination", dest->name), F_STR("actor", actor),
+		 F_STR("until", dest->until_wall_ms != 0 ? until : NULL),
+		 F_STR("reason", on && dest->reason[0] ? dest->reason : NULL));
 }
 
 static void recall_destinations(struct dispatch *d)
@@ -282,16 +301,39 @@ void dispatch_throw(struct dispatch *d, struct delivery *delivery)
 
 /* ------- questions */
 
+/* A name as it is matches too, brackets or not. */
 static bool asked_for(const struct dispatch_question *q,
 		      const struct destination *dest)
 {
-	return !q->pattern || fnmatch(q->pattern, dest->name, 0) == 0;
+	return !q->pattern || strcmp(q->pattern, dest->name) == 0 ||
+	       fnmatch(q->pattern, dest->name, 0) == 0;
 }
 
-static void obey(struct dispatch *d, enum dispatch_order order, struct lane *l,
-		 struct destination *dest)
+static void suspend(struct dispatch *d, struct dispatch_question *q,
+		    struct lane *l, struct destination *dest)
 {
-	switch (order) {
+	destination_suspend(dest, q->until_ms, q->reason, clock_wall_ms());
+	dispatch_remember(d, dest);
+	lane_unpark(l);
+	log_suspension(dest, q->actor);
+	q->nchanged++;
+}
+
+void dispatch_resume(struct dispatch *d, struct lane *l,
+		     struct destination *dest, const char *actor)
+{
+	if (!destination_resume(dest, clock_wall_ms()))
+		return;
+	dispatch_remember(d, dest);
+	log_suspension(dest, actor);
+	l->more_due = true;
+	l->more_waiting = true;
+}
+
+static void obey(struct dispatch *d, struct dispatch_question *q,
+		 struct lane *l, struct destination *dest)
+{
+	switch (q->order) {
 	case ORDER_VIEW:
 	case ORDER_RESUBMIT_BEGINS:
 		return;
@@ -300,6 +342,13 @@ static void obey(struct dispatch *d, enum dispatch_order order, struct lane *l,
 			return;
 		dest->next_probe_mono_ms = clock_mono_ms();
 		dest->probe_asked = true;
+		return;
+	case ORDER_SUSPEND:
+		suspend(d, q, l, dest);
+		return;
+	case ORDER_RESUME:
+		q->nchanged += dest->state == DESTINATION_SUSPENDED;
+		dispatch_resume(d, l, dest, q->actor);
 		return;
 	case ORDER_FORGET:
 	case ORDER_RESUBMIT_ENDS:
@@ -350,7 +399,7 @@ static void on_asked(struct note *note)
 
 			if (!asked_for(q, dest))
 				continue;
-			obey(d, q->order, l, dest);
+			obey(d, q, l, dest);
 			q->views = xrealloc(q->views, q->nviews + 1,
 					    sizeof(*q->views));
 			destination_view(dest, mono_ms, wall_ms,
@@ -374,6 +423,7 @@ void dispatch_ask(struct dispatch *d, struct dispatch_question *q)
 {
 	q->views = NULL;
 	q->nviews = 0;
+	q->nchanged = 0;
 	q->active = NULL;
 	q->nactive = 0;
 	q->dispatch = d;
@@ -387,6 +437,7 @@ void dispatch_question_release(struct dispatch_question *q)
 		free(q->views[i].name);
 		free(q->views[i].lane);
 		free(q->views[i].reply);
+		free(q->views[i].reason);
 	}
 	free(q->views);
 	free(q->active);
@@ -461,6 +512,15 @@ static bool is_over(const struct dispatch *d)
 	return d->stopping && d->deliveries == 0;
 }
 
+/* What an operator decided outlives the mail. */
+static bool is_suspended(const struct lane *l)
+{
+	for (size_t i = 0; i < l->ndestinations; i++)
+		if (l->destinations[i]->state == DESTINATION_SUSPENDED)
+			return true;
+	return false;
+}
+
 /* There is a lane for each domain that MX decides on; those without mail go,
  * or there would be one for each domain ever written to. */
 static void forget_idle_lanes(struct dispatch *d)
@@ -469,7 +529,7 @@ static void forget_idle_lanes(struct dispatch *d)
 
 	for (l = d->lanes; l; l = next) {
 		next = l->hh.next;
-		if (!l->domain || !lane_is_idle(l))
+		if (!l->domain || !lane_is_idle(l) || is_suspended(l))
 			continue;
 		for (size_t i = 0; i < l->ndestinations; i++) {
 			struct destination *dest = l->destinations[i];

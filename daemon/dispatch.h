@@ -57,11 +57,14 @@ struct destination_view {
 	int64_t  until_ms;               /* of a suspension; 0: without end */
 	unsigned connections;
 	char    *reply;                  /* owned, "" if none */
+	char    *reason;                 /* of a suspension; owned, "" if none */
 };
 
 enum dispatch_order {
 	ORDER_VIEW,                      /* only look */
 	ORDER_PROBE,                     /* probe `pattern` now */
+	ORDER_SUSPEND,                   /* `pattern`, until until_ms */
+	ORDER_RESUME,
 	ORDER_FORGET,                    /* forget what holds mail back */
 	ORDER_RESUBMIT_BEGINS,           /* what becomes due waits ... */
 	ORDER_RESUBMIT_ENDS,             /* ... for this; with ORDER_FORGET */
@@ -72,11 +75,14 @@ enum dispatch_order {
 struct dispatch_question {
 	enum dispatch_order order;
 	const char     *pattern;         /* glob on destinations' names, NULL: all */
+	int64_t         until_ms;        /* SUSPEND; 0: without end */
+	const char     *reason, *actor;  /* SUSPEND, RESUME: actor */
 	struct mailbox *reply_to;
 	struct note     done;
 
 	struct destination_view *views;  /* matching the pattern */
 	size_t                   nviews;
+	size_t                   nchanged; /* destinations that were not so */
 	struct due              *active; /* recipients being delivered, by id */
 	size_t                   nactive;
 

@@ -457,12 +457,12 @@ static void look_at_destination(struct dispatch *d, struct lane *l,
 	if (dest->state == DESTINATION_FAILING)
 		probe(d, l, dest);
 	if (dest->state == DESTINATION_SUSPENDED && dest->until_wall_ms > 0 &&
-	    dest->until_wall_ms <= now_wall_ms) {
-		dest->state = DESTINATION_FAILING;
-		destination_forget(dest, now_wall_ms);
-		dispatch_remember(d, dest);
-		l->more_waiting = true;
-	}
+	    dest->until_wall_ms <= now_wall_ms)
+		dispatch_resume(d, l, dest, NULL);
+	else if (dest->state == DESTINATION_SUSPENDED &&
+		 dest->until_wall_ms > 0)
+		dispatch_wake_at(d, clock_mono_ms() + dest->until_wall_ms -
+					    now_wall_ms);
 }
 
 void lane_advance(struct dispatch *d, struct lane *l)

@@ -54,6 +54,9 @@ void dispatch_activate(struct dispatch *d, struct lane *l, uint64_t id,
 void dispatch_release(struct dispatch *d, uint64_t id, uint32_t number);
 /* Writes its state down. */
 void dispatch_remember(struct dispatch *d, const struct destination *dest);
+/* Ends a suspension; actor NULL: its time is over. */
+void dispatch_resume(struct dispatch *d, struct lane *l,
+		     struct destination *dest, const char *actor);
 
 /* dispatch_lane.c */
 void lane_advance(struct dispatch *d, struct lane *l);

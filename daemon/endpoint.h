@@ -18,12 +18,17 @@ call_step endpoint_status;
 /* control_destination.c */
 call_step endpoint_destinations;
 call_step endpoint_probe;
+call_step endpoint_suspend;
+call_step endpoint_resume;
 
 /* control_list.c */
 call_step endpoint_list;
 
 /* control_summary.c */
 call_step endpoint_summary;
+
+/* control_audit.c */
+call_step endpoint_audit;
 
 /* control_message.c; c->rest is "ID", "ID/raw" or "ID/body" */
 call_step endpoint_message;

@@ -55,6 +55,19 @@ static struct destination *keep(struct lane *l, const struct conf_route *route,
 	return NULL;
 }
 
+/* Policies change, what an operator decided does not. */
+static void keep_suspension(const struct lane *l, struct destination *d)
+{
+	for (size_t i = 0; i < l->ndestinations; i++) {
+		const struct destination *old = l->destinations[i];
+
+		if (old && old->state == DESTINATION_SUSPENDED &&
+		    strcmp(old->name, d->name) == 0)
+			destination_suspend(d, old->until_wall_ms, old->reason,
+					    old->since_wall_ms);
+	}
+}
+
 static void replace_destinations(struct lane *l, struct destination **list,
 				 size_t n)
 {
@@ -76,8 +89,10 @@ static void set_hosts(struct lane *l, const struct conf_route *route,
 		char *name = destination_name(route, &hosts[i]);
 
 		list[i] = keep(l, route, name);
-		if (!list[i])
+		if (!list[i]) {
 			list[i] = destination_new(route, &hosts[i]);
+			keep_suspension(l, list[i]);
+		}
 		list[i]->route = route;
 		free(name);
 	}

@@ -3,14 +3,13 @@
  * relay - the parts of a running daemon, so that each can reach the others.
  *
  * Filled by daemon/main before any thread starts, emptied after all of them
- * ended; in between it does not change.
+ * ended; in between it does not change but for counters.
  */
 #ifndef DAEMON_RELAY_H
 #define DAEMON_RELAY_H
 
 #include <stdatomic.h>
 
-#include "base/rate.h"
 #include "base/tally.h"
 #include "daemon/snapshot.h"
 #include "queue/writer.h"
@@ -37,11 +36,10 @@ struct relay {
 	struct listening *listening;
 	size_t           nlistening;
 	struct tally    *clients;        /* connections per client address */
-	struct {                         /* the same, of the last minute */
-		struct rate *connections, *messages, *recipients;
-	} rates;
 	struct login    *login;          /* judges clients' passwords */
 	struct mailbox  *main_mail;      /* of the main thread */
+	uint64_t         audited;        /* main's: the number of the newest
+					    entry (daemon/audit.c); 0: unread */
 	const char      *resolver_servers;       /* tests: NULL is the system's */
 	uint16_t         mx_port;        /* 25; tests have another */
 	atomic_ullong    received, delivered, deferred, expired, failed;

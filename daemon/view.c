@@ -368,5 +368,6 @@ json_t *view_destination(const struct destination_view *d)
 	set(o, "until", view_time(d->until_ms));
 	set(o, "connections", json_integer(d->connections));
 	set(o, "reply", view_text(d->reply));
+	set(o, "reason", view_text(d->reason));
 	return o;
 }

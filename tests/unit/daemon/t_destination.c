@@ -224,6 +224,51 @@ START_TEST(test_mx_hosts_come_and_go)
 }
 END_TEST
 
+START_TEST(test_suspend_and_resume)
+{
+	struct destination_view view;
+
+	(void)destination_fails(dest, &expired, 1000, 500, 77);
+	destination_suspend(dest, 9000, "moved", 100);
+	ck_assert_int_eq(dest->state, DESTINATION_SUSPENDED);
+	ck_assert_uint_eq(destination_room(dest, 0), 0);
+	/* Again, with other words: since when stays. */
+	destination_suspend(dest, 0, "moved twice", 200);
+	destination_view(dest, 0, 300, &view);
+	ck_assert_int_eq(view.since_ms, 100);
+	ck_assert_int_eq(view.until_ms, 0);
+	ck_assert_int_eq(view.next_probe_ms, 0);
+	ck_assert_str_eq(view.reason, "moved twice");
+	ck_assert_int_eq(view.cause, CAUSE_IS_SUSPENDED);
+	free(view.name);
+	free(view.reply);
+	free(view.reason);
+	ck_assert(destination_resume(dest, 400));
+	ck_assert(!destination_resume(dest, 500));
+	ck_assert_int_eq(dest->state, DESTINATION_UP);
+	ck_assert_int_eq(dest->since_wall_ms, 400);
+	ck_assert_str_eq(dest->reason, "");
+	ck_assert_uint_eq(destination_room(dest, 0), 1);
+}
+END_TEST
+
+START_TEST(test_policy_changes_keep_a_suspension)
+{
+	struct conf_route other = a_route();
+	struct lane *l = lane_new("out");
+
+	lane_set_route(l, &route);
+	destination_suspend(l->destinations[1], 9000, "moved", 100);
+	other.tls = CONF_TLS_OPPORTUNISTIC;
+	lane_set_route(l, &other);
+	ck_assert_int_eq(l->destinations[0]->state, DESTINATION_UP);
+	ck_assert_int_eq(l->destinations[1]->state, DESTINATION_SUSPENDED);
+	ck_assert_int_eq(l->destinations[1]->until_wall_ms, 9000);
+	ck_assert_str_eq(l->destinations[1]->reason, "moved");
+	lane_free(l);
+}
+END_TEST
+
 START_TEST(test_ready_list_keeps_order)
 {
 	struct lane *l = lane_new("out");
@@ -266,6 +311,8 @@ int main(void)
 	tcase_add_test(tc, test_suspended_stays_so);
 	tcase_add_test(tc, test_reload_keeps_what_is_the_same);
 	tcase_add_test(tc, test_mx_hosts_come_and_go);
+	tcase_add_test(tc, test_suspend_and_resume);
+	tcase_add_test(tc, test_policy_changes_keep_a_suspension);
 	tcase_add_test(tc, test_ready_list_keeps_order);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

@@ -237,6 +237,7 @@ START_TEST(a_destination_has_the_promised_keys)
 		.cause = CAUSE_IS_TLS_CERT_EXPIRED,
 		.since_ms = now_ms,
 		.reply = (char *)"",
+		.reason = (char *)"",
 	};
 	json_t *o = view_destination(&d);
 
