@@ -106,6 +106,10 @@ struct conf_listener {
 	unsigned max_recipients;
 	unsigned max_connections;
 	unsigned max_connections_per_client;
+	unsigned max_messages_per_connection;    /* 0: no limit, as below */
+	unsigned max_connections_per_minute;
+	unsigned max_messages_per_minute;
+	unsigned max_recipients_per_minute;
 	int64_t timeout_ms;
 	enum conf_chunking chunking;
 	struct network *proxies;         /* whose connections start with a PROXY

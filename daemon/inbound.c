@@ -66,20 +66,12 @@ unsigned inbound_count(const struct worker *w)
 
 /* ------- end */
 
-static struct span client_key(const struct inbound *s)
-{
-	return addr_host_key(&s->peer);
-}
-
 static void free_session(struct inbound *s)
 {
 	struct worker *w = s->worker;
 
 	unlink_session(s);
-	if (s->counted)
-		atomic_fetch_sub(&s->listening->connections, 1);
-	if (s->counted_client)
-		tally_give(w->relay->clients, client_key(s));
+	inbound_uncount(s);
 	stream_free(s->stream);
 	server_free(s->server);
 	free(s->identities);
@@ -177,7 +169,7 @@ static void answer_mail(struct inbound *s)
 
 	s->nroutes = 0;
 	if (policy_sender(s->listener, &client, &e) != ST_OK ||
-	    check_room(s, &e) != ST_OK) {
+	    inbound_count_mail(s, &e) != ST_OK || check_room(s, &e) != ST_OK) {
 		inbound_log_refusal(s, "MAIL", &e);
 		server_refuse(s->server, &e);
 		return;
@@ -191,7 +183,8 @@ static void answer_recipient(struct inbound *s)
 	struct policy_answer answer;
 	struct err e;
 
-	if (policy_recipient(s->snapshot->conf, s->listener, &client,
+	if (inbound_count_recipient(s, &e) != ST_OK ||
+	    policy_recipient(s->snapshot->conf, s->listener, &client,
 			     server_recipient(s->server), &answer,
 			     &e) != ST_OK) {
 		inbound_log_refusal(s, "RCPT", &e);
@@ -455,29 +448,6 @@ static const struct conf_listener *find_listener(const struct conf *conf,
 	return NULL;
 }
 
-static enum status count_connection(struct inbound *s, struct err *e)
-{
-	unsigned others = atomic_fetch_add(&s->listening->connections, 1);
-
-	s->counted = true;
-	if (others < s->listener->max_connections)
-		return ST_OK;
-	enum status st = err_temp(e, 3, 2, "Too many connections");
-	e->reply = 421;
-	return st;
-}
-
-static enum status count_client(struct inbound *s, struct err *e)
-{
-	s->counted_client = tally_take(s->worker->relay->clients, client_key(s),
-				       s->listener->max_connections_per_client);
-	if (s->counted_client)
-		return ST_OK;
-	enum status st = err_temp(e, 7, 0, "Too many connections from you");
-	e->reply = 421;
-	return st;
-}
-
 /* RFC 5321 4.3.1: a client waits for the greeting.  One that has spoken before
  * it talks to somebody else, or to nobody. */
 static enum status check_silence(const struct inbound *s, struct err *e)
@@ -509,6 +479,7 @@ static struct server *new_server(const struct inbound *s)
 		.in_tls = l->tls == CONF_TLS_IMPLICIT,
 		.max_message_bytes = l->max_message_bytes,
 		.max_recipients = l->max_recipients,
+		.max_mails = l->max_messages_per_connection,
 		.chunking = chunking[l->chunking],
 		.auth = *l->auth_file != '\0',
 		.max_errors = MAX_ERRORS,
@@ -534,7 +505,7 @@ void inbound_welcome(struct inbound *s)
 	bool in_tls = s->listener->tls == CONF_TLS_IMPLICIT;
 	struct err refusal;
 
-	if (count_client(s, &refusal) != ST_OK ||
+	if (inbound_count_client(s, &refusal) != ST_OK ||
 	    (!in_tls && check_silence(s, &refusal) != ST_OK)) {
 		turn_away(s, &refusal);
 	} else if (in_tls) {
@@ -561,7 +532,7 @@ void inbound_start(struct worker *w, struct listening *listening, int fd,
 	s->stream = stream_accepted(w->base, fd, seen, s);
 	inbound_message_init(s);
 	link_session(s);
-	if (count_connection(s, &refusal) != ST_OK)
+	if (inbound_count_connection(s, &refusal) != ST_OK)
 		turn_away(s, &refusal);
 	else if (inbound_proxy_expected(s))
 		inbound_proxy_begin(s);

@@ -6,6 +6,7 @@
  *	inbound_message.c   the message on its way into the store
  *	inbound_proxy.c     the PROXY header before all else
  *	inbound_login.c     a password that is being judged
+ *	inbound_limits.c    how much the client may do
  *
  * Thread: the worker of the connection.
  */
@@ -71,6 +72,16 @@ void inbound_caught_up(struct inbound *s);
 void inbound_welcome(struct inbound *s);
 void inbound_log_refusal(const struct inbound *s, const char *what,
 			 const struct err *e);
+
+/* inbound_limits.c: each counts one more, or ST_TEMP and what to say. */
+MUST_USE enum status inbound_count_connection(struct inbound *s, struct err *e);
+/* When it is known who the client is: a connection of his. */
+MUST_USE enum status inbound_count_client(struct inbound *s, struct err *e);
+MUST_USE enum status inbound_count_mail(const struct inbound *s, struct err *e);
+MUST_USE enum status inbound_count_recipient(const struct inbound *s,
+					     struct err *e);
+/* The connection is over. */
+void inbound_uncount(struct inbound *s);
 
 /* inbound_proxy.c */
 /* Does this connection come from one of the listener's proxies? */

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "base/rate.h"
 #include "base/tally.h"
 #include "daemon/snapshot.h"
 #include "queue/writer.h"
@@ -36,6 +37,9 @@ struct relay {
 	struct listening *listening;
 	size_t           nlistening;
 	struct tally    *clients;        /* connections per client address */
+	struct {                         /* the same, of the last minute */
+		struct rate *connections, *messages, *recipients;
+	} rates;
 	struct login    *login;          /* judges clients' passwords */
 	struct mailbox  *main_mail;      /* of the main thread */
 	uint64_t         audited;        /* main's: the number of the newest

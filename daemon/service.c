@@ -36,6 +36,7 @@ enum {
 	COMMIT_MAX_OPS = 512,
 	COMMIT_MAX_BYTES = 16 * 1024 * 1024,
 	STATUS_EVERY_S = 10,
+	RATED_CLIENTS_MAX = 65536, /* some 7 MiB for each rate, at the most */
 };
 
 enum signal_kind { ON_TERM, ON_INT, ON_HUP, ON_USR1, SIGNAL_KINDS };
@@ -400,6 +401,9 @@ enum status service_start(struct service **out, const struct service_conf *conf,
 	s->conf = *conf;
 	s->started_mono_ms = clock_mono_ms();
 	s->relay.clients = tally_new();
+	s->relay.rates.connections = rate_new(RATED_CLIENTS_MAX);
+	s->relay.rates.messages = rate_new(RATED_CLIENTS_MAX);
+	s->relay.rates.recipients = rate_new(RATED_CLIENTS_MAX);
 	s->relay.resolver_servers = getenv("RELAYD_RESOLVER");
 	s->relay.mx_port = mx_port();
 	st = settings_read(&first, &conf->file, e);
@@ -513,6 +517,9 @@ void service_free(struct service *s)
 		s->relay.store->ops->close(s->relay.store);
 	sockets_close(&s->relay);
 	tally_free(s->relay.clients);
+	rate_free(s->relay.rates.connections);
+	rate_free(s->relay.rates.messages);
+	rate_free(s->relay.rates.recipients);
 	snapshot_unref(s->snapshot);
 	if (ran)
 		log_fact(LOG_INFO, 0, "stopped",

@@ -37,6 +37,8 @@ static const struct {
 	 "the certificate is not valid yet"},
 	{GNUTLS_CERT_INSECURE_ALGORITHM, CAUSE_IS_TLS_CERT_WEAK,
 	 "a key or signature in the chain is too weak"},
+	{FAULT_CRL, CAUSE_IS_TLS_CRL_UNAVAILABLE,
+	 "nobody can tell if the certificate was revoked"},
 	{~(unsigned)FAULT_NAME, CAUSE_IS_TLS_CERT_UNTRUSTED,
 	 "the certificate is not valid"},
 	{FAULT_NAME, CAUSE_IS_TLS_CERT_NAME,
@@ -53,6 +55,30 @@ enum cause decide_cause(unsigned faults, const char **check)
 	}
 	*check = "";
 	return CAUSE_IS_NONE;
+}
+
+unsigned decide_kinds(unsigned faults)
+{
+	static const struct {
+		unsigned faults;
+		enum tls_fault kind;
+	} table[] = {
+		{FAULTS_OF_TRUST | FAULT_SELF_SIGNED, TLS_FAULT_CHAIN},
+		{FAULT_NAME, TLS_FAULT_NAME},
+		{GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED,
+		 TLS_FAULT_DATES},
+		{GNUTLS_CERT_REVOKED, TLS_FAULT_REVOKED},
+		{GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, TLS_FAULT_CRL},
+		{GNUTLS_CERT_INSECURE_ALGORITHM, TLS_FAULT_WEAK},
+	};
+	unsigned kinds = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (faults & table[i].faults)
+			kinds |= table[i].kind;
+	if (kinds == 0 && faults != 0)
+		kinds = TLS_FAULT_CHAIN;
+	return kinds;
 }
 
 static enum decide_proof proof_of(const struct facts *f)
@@ -82,12 +108,51 @@ static bool is_enough(const struct facts *f, enum decide_proof proof)
 	return false;
 }
 
+/* GNUTLS_CERT_INVALID comes along with each fault of a chain; it goes with the
+ * last of them. */
+static unsigned after_pardon(const struct facts *f)
+{
+	static const struct {
+		enum tls_forgive forgive;
+		unsigned faults;
+	} pardons[] = {
+		{TLS_FORGIVE_EXPIRED, GNUTLS_CERT_EXPIRED},
+		{TLS_FORGIVE_NAME, FAULT_NAME},
+		{TLS_FORGIVE_UNTRUSTED, FAULTS_OF_TRUST | FAULT_SELF_SIGNED},
+		{TLS_FORGIVE_CRL, GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED},
+	};
+	unsigned pardoned = 0;
+	unsigned left;
+
+	for (size_t i = 0; i < ARRAY_LEN(pardons); i++)
+		if (f->forgive & pardons[i].forgive)
+			pardoned |= f->faults & pardons[i].faults;
+	left = f->faults & ~pardoned;
+	if (pardoned & ~(unsigned)FAULT_NAME &&
+	    (left & ~(unsigned)FAULT_NAME) == GNUTLS_CERT_INVALID)
+		left &= ~(unsigned)GNUTLS_CERT_INVALID;
+	return left;
+}
+
+static bool is_forgiven(const struct facts *f)
+{
+	struct facts pardoned = *f;
+
+	pardoned.faults = after_pardon(f);
+	return pardoned.faults != f->faults &&
+	       is_enough(&pardoned, proof_of(&pardoned));
+}
+
 struct decision decide(const struct facts *f)
 {
 	struct decision d = {.proof = proof_of(f)};
 	const char *check;
 
 	d.accepted = is_enough(f, d.proof);
+	if (!d.accepted && is_forgiven(f)) {
+		d.accepted = true;
+		d.proof = PROOF_EXCEPTION;
+	}
 	if (!d.accepted && f->pin == PIN_DIFFERS)
 		d.cause = CAUSE_IS_TLS_PIN;
 	else if (d.proof == PROOF_PIN)

@@ -13,6 +13,7 @@
 
 /* Faults of a chain are GnuTLS' GNUTLS_CERT_* bits and these. */
 enum {
+	FAULT_CRL = 1 << 28,             /* revocation is to be known, and is not */
 	FAULT_SELF_SIGNED = 1 << 29,     /* the leaf, and it is not trusted */
 	FAULT_NAME = 1 << 30,
 };
@@ -31,9 +32,18 @@ enum {
  * what is wrong in words. */
 enum cause decide_cause(unsigned faults, const char **check);
 
+/* The kinds (enum tls_fault) of a set of faults. */
+unsigned decide_kinds(unsigned faults);
+
 enum decide_peer { DECIDE_SERVER, DECIDE_CLIENT };
 enum decide_pin { PIN_NOT_SET, PIN_MATCHES, PIN_DIFFERS };
-enum decide_proof { PROOF_NONE, PROOF_CA, PROOF_NAME, PROOF_PIN };
+enum decide_proof {
+	PROOF_NONE,
+	PROOF_CA,
+	PROOF_NAME,
+	PROOF_PIN,
+	PROOF_EXCEPTION,                 /* only because faults were forgiven */
+};
 
 struct facts {
 	enum tls_verify  verify;
@@ -41,12 +51,13 @@ struct facts {
 	enum decide_pin  pin;
 	bool             trust;          /* was there any to verify against? */
 	unsigned         faults;
+	unsigned         forgive;        /* enum tls_forgive, for this key */
 };
 
 struct decision {
 	bool              accepted;
 	enum decide_proof proof;
-	enum cause        cause;
+	enum cause        cause;         /* also of what was forgiven */
 };
 
 struct decision decide(const struct facts *f);

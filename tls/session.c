@@ -249,10 +249,9 @@ const char *tls_session_cipher(const struct transport *t)
 const char *tls_session_verified(const struct transport *t)
 {
 	static const char *const words[] = {
-		[PROOF_NONE] = "none",
-		[PROOF_CA] = "ca",
-		[PROOF_NAME] = "name",
-		[PROOF_PIN] = "pin",
+		[PROOF_NONE] = "none",		 [PROOF_CA] = "ca",
+		[PROOF_NAME] = "name",		 [PROOF_PIN] = "pin",
+		[PROOF_EXCEPTION] = "exception",
 	};
 
 	return words[session_of(t)->result.proof];

@@ -24,9 +24,27 @@
 #include "net/transport.h"
 #include "tls/creds.h"
 
-enum { TLS_VERDICT_TEXT_MAX = 1024 };
+enum { TLS_VERDICT_TEXT_MAX = 1024, TLS_CRL_TEXT_MAX = 384 };
+
+/* What can be wrong with a peer's certificates, kind by kind. */
+enum tls_fault {
+	TLS_FAULT_CHAIN = 1,             /* it leads to nobody trusted */
+	TLS_FAULT_NAME = 2,
+	TLS_FAULT_DATES = 4,
+	TLS_FAULT_REVOKED = 8,
+	TLS_FAULT_CRL = 16,              /* no fresh revocation list */
+	TLS_FAULT_WEAK = 32,
+};
 
 enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_CA, TLS_VERIFY_NAME };
+
+/* Faults that an exception of an operator forgives, and no others. */
+enum tls_forgive {
+	TLS_FORGIVE_EXPIRED = 1,
+	TLS_FORGIVE_NAME = 2,
+	TLS_FORGIVE_UNTRUSTED = 4,       /* also self-signed */
+	TLS_FORGIVE_CRL = 8,             /* no fresh list; never: revoked */
+};
 
 /*
  * What the peer must prove.  The struct is copied, what it points to is
@@ -47,6 +65,11 @@ struct tls_policy {
 	size_t             npins;
 	bool               common_name;  /* takes the CN where no SAN is a DNS
 					  * name */
+	unsigned           forgive;      /* enum tls_forgive; a peer that
+					  * needs it is accepted, as verified
+					  * by "exception" */
+	bool               forgive_pinned;       /* only for this key: */
+	uint8_t            forgive_pin[32];      /* SHA-256 of its SPKI */
 };
 
 enum tls_ask { TLS_ASK_NOTHING, TLS_ASK_REQUEST, TLS_ASK_REQUIRE };
@@ -58,6 +81,14 @@ struct tls_server_conf {
 	size_t                      nidentities;
 	struct tls_trust           *trust;       /* NULL: none */
 	enum tls_ask                ask;         /* for client certificates */
+};
+
+/* What revocation lists say of the peer's chain. */
+enum tls_crl {
+	TLS_CRL_OFF,                     /* they were not to be asked */
+	TLS_CRL_GOOD,
+	TLS_CRL_REVOKED,
+	TLS_CRL_UNDETERMINED,
 };
 
 /*
@@ -72,13 +103,20 @@ struct tls_server_conf {
  *	tls-cert-expired        any certificate up to the trusted one; the text
  *	tls-cert-not-yet-valid    says which
  *	tls-cert-weak
+ *	tls-crl-unavailable     the trust requires an answer, there is none
  *	tls-cert-name
  */
 struct tls_verdict {
 	enum cause cause;
+	unsigned   faults;                       /* enum tls_fault: all */
 	char       text[TLS_VERDICT_TEXT_MAX];   /* which check, subject, names,
 						  * issuer, dates, serial */
+	enum tls_crl crl;
+	char         crl_text[TLS_CRL_TEXT_MAX]; /* why it is revoked, or why
+						  * that is not known; or "" */
 };
+/* "off", "good", "revoked" or "undetermined: why". */
+void tls_crl_say(char *out, size_t max, const struct tls_verdict *v);
 
 /* fd (non-blocking) and identity (may be NULL) are borrowed for the life of
  * the session; host is copied.  Errors: ST_TEMP 4.7.0. */
@@ -96,7 +134,8 @@ MUST_USE enum status tls_server_new(struct transport **out, int fd,
 /* "TLS1.3", "TLS1.2"; "" before the handshake is done. */
 const char *tls_session_version(const struct transport *t);
 const char *tls_session_cipher(const struct transport *t);
-/* "name", "ca", "pin" or "none": what was proved, not what was asked.  A
+/* "name", "ca", "pin", "exception" (faults were forgiven) or "none": what was
+ * proved, not what was asked.  A
  * server's peer: "ca" when its client certificate verified. */
 const char *tls_session_verified(const struct transport *t);
 const struct tls_verdict *tls_session_verdict(const struct transport *t);

@@ -153,3 +153,22 @@ void verdict_write(struct tls_verdict *v, const struct chain *c,
 	say_names_wanted(&t, task);
 	say_leaf(&t, c->certs[0]);
 }
+
+void tls_crl_say(char *out, size_t max, const struct tls_verdict *v)
+{
+	switch (v->crl) {
+	case TLS_CRL_OFF:
+		snprintf(out, max, "off");
+		return;
+	case TLS_CRL_GOOD:
+		snprintf(out, max, "good");
+		return;
+	case TLS_CRL_REVOKED:
+		snprintf(out, max, "revoked");
+		return;
+	case TLS_CRL_UNDETERMINED:
+		snprintf(out, max, "undetermined: %s", v->crl_text);
+		return;
+	}
+	BUG_ON(true);
+}

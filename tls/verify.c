@@ -11,6 +11,22 @@
 #include "tls/trust.h"
 #include "tls/verdict.h"
 
+/* What the certificates of a path to nobody say themselves. */
+static unsigned path_faults(const struct chain *c)
+{
+	unsigned faults = 0;
+
+	if (cert_self_signed(c->certs[0]))
+		faults |= FAULT_SELF_SIGNED;
+	if (chain_culprit(c, cert_expired))
+		faults |= GNUTLS_CERT_EXPIRED;
+	if (chain_culprit(c, cert_not_yet_valid))
+		faults |= GNUTLS_CERT_NOT_ACTIVATED;
+	if (chain_culprit(c, cert_weak))
+		faults |= GNUTLS_CERT_INSECURE_ALGORITHM;
+	return faults;
+}
+
 /* Without any trust there is no chain to judge: what the leaf says itself. */
 static unsigned leaf_faults(const struct chain *c)
 {
@@ -42,8 +58,10 @@ static unsigned trust_faults(struct chain *c, const struct verify_task *task)
 		GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM), &faults, NULL);
 	if (rc < 0)
 		faults |= GNUTLS_CERT_INVALID;
-	if ((faults & FAULTS_OF_TRUST) && cert_self_signed(c->certs[0]))
-		faults |= FAULT_SELF_SIGNED;
+	/* GnuTLS may stop at the first fault; whoever forgives that one must
+	 * not forgive the others along with it. */
+	if (faults & FAULTS_OF_TRUST)
+		faults |= path_faults(c);
 	return faults;
 }
 
@@ -60,19 +78,30 @@ static bool is_named(gnutls_x509_crt_t leaf, const struct verify_task *task)
 	return false;
 }
 
-static enum decide_pin pin_of(gnutls_x509_crt_t leaf,
-			      const struct tls_policy *p)
+static bool key_is(gnutls_x509_crt_t leaf, const uint8_t wanted[CERT_KEY_HASH])
 {
 	uint8_t hash[CERT_KEY_HASH];
 
+	return cert_key_hash(leaf, hash) &&
+	       memcmp(hash, wanted, sizeof(hash)) == 0;
+}
+
+static enum decide_pin pin_of(gnutls_x509_crt_t leaf,
+			      const struct tls_policy *p)
+{
 	if (p->npins == 0)
 		return PIN_NOT_SET;
-	if (!cert_key_hash(leaf, hash))
-		return PIN_DIFFERS;
 	for (size_t i = 0; i < p->npins; i++)
-		if (memcmp(p->pins[i], hash, sizeof(hash)) == 0)
+		if (key_is(leaf, p->pins[i]))
 			return PIN_MATCHES;
 	return PIN_DIFFERS;
+}
+
+static unsigned forgive_of(gnutls_x509_crt_t leaf, const struct tls_policy *p)
+{
+	if (p->forgive_pinned && !key_is(leaf, p->forgive_pin))
+		return 0;
+	return p->forgive;
 }
 
 static unsigned faults_of(struct chain *c, const struct verify_task *task)
@@ -103,6 +132,7 @@ void verify_peer(const struct verify_task *task, const gnutls_datum_t *der,
 	chain_init(&c, der, n, task->policy->trust);
 	if (c.n == 0) {
 		out->verdict.cause = CAUSE_IS_TLS_CERT_UNTRUSTED;
+		out->verdict.faults = TLS_FAULT_CHAIN;
 		snprintf(out->verdict.text, sizeof(out->verdict.text),
 			 "the certificate is not readable");
 		out->accepted = task->policy->verify == TLS_VERIFY_NONE &&
@@ -111,10 +141,12 @@ void verify_peer(const struct verify_task *task, const gnutls_datum_t *der,
 	}
 	facts.faults = faults_of(&c, task);
 	facts.pin = pin_of(c.certs[0], task->policy);
+	facts.forgive = forgive_of(c.certs[0], task->policy);
 	decision = decide(&facts);
 	out->accepted = decision.accepted;
 	out->proof = decision.proof;
 	out->verdict.cause = decision.cause;
+	out->verdict.faults = decide_kinds(facts.faults);
 	verdict_write(&out->verdict, &c, task, facts.faults);
 out:
 	chain_release(&c);

@@ -113,6 +113,8 @@ static const char full[] =
 	"  client_certificate = \"require\" max_message_size = \"1M\"\n"
 	"  max_recipients = 5 max_connections = 6\n"
 	"  max_connections_per_client = 7 timeout = \"9s\"\n"
+	"  max_messages_per_connection = 8 max_connections_per_minute = 9\n"
+	"  max_messages_per_minute = 10 max_recipients_per_minute = 11\n"
 	"  chunking = passthrough proxy_protocol = { \"192.0.2.0/24\" }\n"
 	"  auth_file = \"/users\"\n"
 	"  source \"net\" { networks = { \"10.0.0.0/8\", \"::1\" } }\n"
@@ -209,6 +211,10 @@ START_TEST(listener_is_read)
 	ck_assert_uint_eq(l->max_recipients, 5);
 	ck_assert_uint_eq(l->max_connections, 6);
 	ck_assert_uint_eq(l->max_connections_per_client, 7);
+	ck_assert_uint_eq(l->max_messages_per_connection, 8);
+	ck_assert_uint_eq(l->max_connections_per_minute, 9);
+	ck_assert_uint_eq(l->max_messages_per_minute, 10);
+	ck_assert_uint_eq(l->max_recipients_per_minute, 11);
 	ck_assert_int_eq(l->timeout_ms, 9000);
 	ck_assert_int_eq(l->chunking, CONF_CHUNKING_PASSTHROUGH);
 	ck_assert_uint_eq(l->nproxies, 1);
@@ -224,7 +230,7 @@ START_TEST(listener_is_read)
 	ck_assert_str_eq(l->sources[1].client_names.at[0], "*.outlook.com");
 	ck_assert_uint_eq(l->sources[1].recipients.n, 2);
 	ck_assert_str_eq(l->sources[1].recipients.at[0], "contoso.com");
-	ck_assert_int_eq(l->sources[1].place.line, 30);
+	ck_assert_int_eq(l->sources[1].place.line, 32);
 	conf_unref(c);
 }
 END_TEST
@@ -319,6 +325,10 @@ START_TEST(defaults_of_listeners)
 	ck_assert_uint_eq(l->max_recipients, 1000);
 	ck_assert_uint_eq(l->max_connections, 1000);
 	ck_assert_uint_eq(l->max_connections_per_client, 50);
+	ck_assert_uint_eq(l->max_messages_per_connection, 0);
+	ck_assert_uint_eq(l->max_connections_per_minute, 0);
+	ck_assert_uint_eq(l->max_messages_per_minute, 0);
+	ck_assert_uint_eq(l->max_recipients_per_minute, 0);
 	ck_assert_int_eq(l->timeout_ms, 300000);
 	ck_assert_uint_eq(l->nsources, 0);
 	l++;

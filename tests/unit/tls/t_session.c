@@ -148,6 +148,8 @@ static const struct row {
 	const char     *names[2];
 	const char     *pin;             /* the key of this certificate */
 	bool            common_name;
+	unsigned        forgive;
+	const char     *forgive_pin;     /* the key of this certificate */
 	const char     *cause;           /* of the verdict */
 	const char     *verified;        /* NULL: the handshake fails */
 	const char     *text;            /* some of the verdict's */
@@ -297,6 +299,45 @@ static const struct row {
 	{ "good", "ca", MX, NONE, .pin = "self", .cause = "tls-pin",
 	  .text = "matches no pin, expected" },
 	{ "good", NULL, MX, NONE, .pin = "self", .cause = "tls-pin" },
+	/* exceptions */
+	{ "good", "ca", MX, NAME, .forgive = TLS_FORGIVE_EXPIRED, .cause = "",
+	  .verified = "name" },
+	{ "expired", "ca", MX, NAME, .forgive = TLS_FORGIVE_EXPIRED,
+	  .cause = "tls-cert-expired", .verified = "exception" },
+	{ "expired", "ca", MX, NAME, .forgive = TLS_FORGIVE_EXPIRED,
+	  .forgive_pin = "expired", .cause = "tls-cert-expired",
+	  .verified = "exception" },
+	{ "expired", "ca", MX, NAME, .forgive = TLS_FORGIVE_EXPIRED,
+	  .forgive_pin = "good", .cause = "tls-cert-expired" },
+	{ "expired", "ca", MX, NAME, .forgive = TLS_FORGIVE_NAME,
+	  .cause = "tls-cert-expired" },
+	{ "under-old-mid", "ca", MX, NAME, .forgive = TLS_FORGIVE_EXPIRED,
+	  .cause = "tls-cert-expired", .verified = "exception" },
+	{ "expired-other", "ca", MX, NAME, .forgive = TLS_FORGIVE_EXPIRED,
+	  .cause = "tls-cert-expired" },
+	{ "early", "ca", MX, NAME, .forgive = TLS_FORGIVE_EXPIRED,
+	  .cause = "tls-cert-not-yet-valid" },
+	{ "other", "ca", MX, NAME, .forgive = TLS_FORGIVE_NAME,
+	  .cause = "tls-cert-name", .verified = "exception" },
+	{ "stranger", "ca", MX, NAME, .forgive = TLS_FORGIVE_UNTRUSTED,
+	  .cause = "tls-cert-untrusted", .verified = "exception" },
+	{ "no-chain", "ca", MX, NAME, .forgive = TLS_FORGIVE_UNTRUSTED,
+	  .cause = "tls-cert-untrusted", .verified = "exception" },
+	{ "stranger-expired", "ca", MX, NAME,
+	  .forgive = TLS_FORGIVE_UNTRUSTED, .cause = "tls-cert-untrusted" },
+	{ "stranger-expired", "ca", MX, NAME,
+	  .forgive = TLS_FORGIVE_UNTRUSTED | TLS_FORGIVE_EXPIRED,
+	  .cause = "tls-cert-untrusted", .verified = "exception" },
+	{ "self", "ca", MX, NAME, .forgive = TLS_FORGIVE_UNTRUSTED,
+	  .cause = "tls-cert-self-signed", .verified = "exception" },
+	{ "self", "ca", "x.test", NAME, .forgive = TLS_FORGIVE_UNTRUSTED,
+	  .cause = "tls-cert-self-signed" },
+	{ "self-expired", "ca", MX, NAME, .forgive = TLS_FORGIVE_UNTRUSTED,
+	  .cause = "tls-cert-self-signed" },
+	{ "weak", "ca", MX, NAME,
+	  .forgive = TLS_FORGIVE_UNTRUSTED | TLS_FORGIVE_EXPIRED |
+		     TLS_FORGIVE_NAME | TLS_FORGIVE_CRL,
+	  .cause = "tls-cert-weak" },
 };
 
 static void expect_refused(const struct row *row, const struct tls_pair *p,
@@ -345,12 +386,16 @@ static void run_row(const struct row *row, size_t v)
 								       : 2,
 				     .pins = pin,
 				     .npins = row->pin ? 1 : 0,
-				     .common_name = row->common_name };
+				     .common_name = row->common_name,
+				     .forgive = row->forgive,
+				     .forgive_pinned = row->forgive_pin };
 	struct tls_pair p;
 	struct err e;
 
 	if (row->pin)
 		pin_of(row->pin, pin[0]);
+	if (row->forgive_pin)
+		pin_of(row->forgive_pin, policy.forgive_pin);
 	tls_pair_open(&p);
 	ck_assert_int_eq(tls_client_new(&p.client.t, p.client.fd, row->host,
 					&policy, ours, &e),

@@ -42,6 +42,9 @@ static const struct {
 	{ EARLY | WEAK, CAUSE_IS_TLS_CERT_NOT_YET_VALID },
 	{ WEAK, CAUSE_IS_TLS_CERT_WEAK },
 	{ WEAK | FAULT_NAME, CAUSE_IS_TLS_CERT_WEAK },
+	{ FAULT_CRL, CAUSE_IS_TLS_CRL_UNAVAILABLE },
+	{ FAULT_CRL | FAULT_NAME, CAUSE_IS_TLS_CRL_UNAVAILABLE },
+	{ REVOKED | FAULT_CRL, CAUSE_IS_TLS_CERT_REVOKED },
 	{ FAULT_NAME, CAUSE_IS_TLS_CERT_NAME },
 	{ INVALID, CAUSE_IS_TLS_CERT_UNTRUSTED },
 	{ INVALID | FAULT_NAME, CAUSE_IS_TLS_CERT_UNTRUSTED },
@@ -69,55 +72,144 @@ static const struct {
 	struct decision expected;
 } decisions[] = {
 	/* nothing demanded: anything goes, what was proved is told */
-	{ { V_NONE, SERVER, PIN_NOT_SET, true, 0 }, { true, PROOF_NAME,
+	{ { V_NONE, SERVER, PIN_NOT_SET, true, 0, 0 }, { true, PROOF_NAME,
 	  CAUSE_IS_NONE } },
-	{ { V_NONE, SERVER, PIN_NOT_SET, false, 0 }, { true, PROOF_NONE,
+	{ { V_NONE, SERVER, PIN_NOT_SET, false, 0, 0 }, { true, PROOF_NONE,
 	  CAUSE_IS_NONE } },
-	{ { V_NONE, SERVER, PIN_NOT_SET, true, FAULT_NAME }, { true, PROOF_CA,
+	{ { V_NONE, SERVER, PIN_NOT_SET, true, FAULT_NAME, 0 }, { true, PROOF_CA,
 	  CAUSE_IS_TLS_CERT_NAME } },
-	{ { V_NONE, SERVER, PIN_NOT_SET, true, EXPIRED }, { true, PROOF_NONE,
+	{ { V_NONE, SERVER, PIN_NOT_SET, true, EXPIRED, 0 }, { true, PROOF_NONE,
 	  CAUSE_IS_TLS_CERT_EXPIRED } },
 	/* a CA */
-	{ { V_CA, SERVER, PIN_NOT_SET, true, 0 }, { true, PROOF_NAME,
+	{ { V_CA, SERVER, PIN_NOT_SET, true, 0, 0 }, { true, PROOF_NAME,
 	  CAUSE_IS_NONE } },
-	{ { V_CA, SERVER, PIN_NOT_SET, true, FAULT_NAME }, { true, PROOF_CA,
+	{ { V_CA, SERVER, PIN_NOT_SET, true, FAULT_NAME, 0 }, { true, PROOF_CA,
 	  CAUSE_IS_TLS_CERT_NAME } },
-	{ { V_CA, SERVER, PIN_NOT_SET, true, UNKNOWN }, { false, PROOF_NONE,
+	{ { V_CA, SERVER, PIN_NOT_SET, true, UNKNOWN, 0 }, { false, PROOF_NONE,
 	  CAUSE_IS_TLS_CERT_UNTRUSTED } },
-	{ { V_CA, SERVER, PIN_NOT_SET, true, WEAK | FAULT_NAME }, { false,
+	{ { V_CA, SERVER, PIN_NOT_SET, true, WEAK | FAULT_NAME, 0 }, { false,
 	  PROOF_NONE, CAUSE_IS_TLS_CERT_WEAK } },
-	{ { V_CA, SERVER, PIN_NOT_SET, false, 0 }, { false, PROOF_NONE,
+	{ { V_CA, SERVER, PIN_NOT_SET, false, 0, 0 }, { false, PROOF_NONE,
 	  CAUSE_IS_NONE } },
 	/* a CA and the name */
-	{ { V_NAME, SERVER, PIN_NOT_SET, true, 0 }, { true, PROOF_NAME,
+	{ { V_NAME, SERVER, PIN_NOT_SET, true, 0, 0 }, { true, PROOF_NAME,
 	  CAUSE_IS_NONE } },
-	{ { V_NAME, SERVER, PIN_NOT_SET, true, FAULT_NAME }, { false, PROOF_CA,
+	{ { V_NAME, SERVER, PIN_NOT_SET, true, FAULT_NAME, 0 }, { false, PROOF_CA,
 	  CAUSE_IS_TLS_CERT_NAME } },
-	{ { V_NAME, SERVER, PIN_NOT_SET, true, EXPIRED | FAULT_NAME }, { false,
+	{ { V_NAME, SERVER, PIN_NOT_SET, true, EXPIRED | FAULT_NAME, 0 }, { false,
 	  PROOF_NONE, CAUSE_IS_TLS_CERT_EXPIRED } },
 	/* pins: a match is enough, none falls back to the rest */
-	{ { V_NAME, SERVER, PIN_MATCHES, true, UNKNOWN | EXPIRED | FAULT_NAME },
+	{ { V_NAME, SERVER, PIN_MATCHES, true, UNKNOWN | EXPIRED | FAULT_NAME, 0 },
 	  { true, PROOF_PIN, CAUSE_IS_NONE } },
-	{ { V_NONE, SERVER, PIN_MATCHES, false, FAULT_SELF_SIGNED }, { true,
+	{ { V_NONE, SERVER, PIN_MATCHES, false, FAULT_SELF_SIGNED, 0 }, { true,
 	  PROOF_PIN, CAUSE_IS_NONE } },
-	{ { V_NAME, SERVER, PIN_DIFFERS, true, 0 }, { true, PROOF_NAME,
+	{ { V_NAME, SERVER, PIN_DIFFERS, true, 0, 0 }, { true, PROOF_NAME,
 	  CAUSE_IS_NONE } },
-	{ { V_CA, SERVER, PIN_DIFFERS, true, FAULT_NAME }, { true, PROOF_CA,
+	{ { V_CA, SERVER, PIN_DIFFERS, true, FAULT_NAME, 0 }, { true, PROOF_CA,
 	  CAUSE_IS_TLS_CERT_NAME } },
-	{ { V_NAME, SERVER, PIN_DIFFERS, true, FAULT_NAME }, { false, PROOF_CA,
+	{ { V_NAME, SERVER, PIN_DIFFERS, true, FAULT_NAME, 0 }, { false, PROOF_CA,
 	  CAUSE_IS_TLS_PIN } },
-	{ { V_CA, SERVER, PIN_DIFFERS, true, EXPIRED }, { false, PROOF_NONE,
+	{ { V_CA, SERVER, PIN_DIFFERS, true, EXPIRED, 0 }, { false, PROOF_NONE,
 	  CAUSE_IS_TLS_PIN } },
-	{ { V_NONE, SERVER, PIN_DIFFERS, true, 0 }, { false, PROOF_NAME,
+	{ { V_NONE, SERVER, PIN_DIFFERS, true, 0, 0 }, { false, PROOF_NAME,
 	  CAUSE_IS_TLS_PIN } },
 	/* of clients no name is asked */
-	{ { V_CA, CLIENT, PIN_NOT_SET, true, 0 }, { true, PROOF_CA,
+	{ { V_CA, CLIENT, PIN_NOT_SET, true, 0, 0 }, { true, PROOF_CA,
 	  CAUSE_IS_NONE } },
-	{ { V_NONE, CLIENT, PIN_NOT_SET, true, UNKNOWN }, { true, PROOF_NONE,
+	{ { V_NONE, CLIENT, PIN_NOT_SET, true, UNKNOWN, 0 }, { true, PROOF_NONE,
 	  CAUSE_IS_TLS_CERT_UNTRUSTED } },
-	{ { V_CA, CLIENT, PIN_NOT_SET, true, EXPIRED }, { false, PROOF_NONE,
+	{ { V_CA, CLIENT, PIN_NOT_SET, true, EXPIRED, 0 }, { false, PROOF_NONE,
 	  CAUSE_IS_TLS_CERT_EXPIRED } },
 };
+
+#define F_EXPIRED TLS_FORGIVE_EXPIRED
+#define F_NAME TLS_FORGIVE_NAME
+#define F_UNTRUSTED TLS_FORGIVE_UNTRUSTED
+#define F_CRL TLS_FORGIVE_CRL
+#define STALE (INVALID | GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED)
+#define SELF (UNKNOWN | FAULT_SELF_SIGNED)
+
+/* Each row under verify = name without pins: is it forgiven, and only then? */
+static const struct {
+	unsigned faults, forgive;
+	bool accepted;
+	enum decide_proof proof;
+} pardons[] = {
+	{ 0, 0, true, PROOF_NAME },
+	{ 0, F_EXPIRED | F_NAME | F_UNTRUSTED, true, PROOF_NAME },
+	{ EXPIRED, F_EXPIRED, true, PROOF_EXCEPTION },
+	{ EXPIRED, F_NAME | F_UNTRUSTED | F_CRL, false, PROOF_NONE },
+	{ EXPIRED | FAULT_NAME, F_EXPIRED, false, PROOF_NONE },
+	{ EXPIRED | FAULT_NAME, F_NAME, false, PROOF_NONE },
+	{ EXPIRED | FAULT_NAME, F_EXPIRED | F_NAME, true, PROOF_EXCEPTION },
+	{ EARLY, F_EXPIRED | F_NAME | F_UNTRUSTED | F_CRL, false, PROOF_NONE },
+	{ FAULT_NAME, F_NAME, true, PROOF_EXCEPTION },
+	{ FAULT_NAME, F_EXPIRED | F_UNTRUSTED | F_CRL, false, PROOF_CA },
+	{ UNKNOWN, F_UNTRUSTED, true, PROOF_EXCEPTION },
+	{ UNKNOWN, F_EXPIRED | F_NAME | F_CRL, false, PROOF_NONE },
+	{ UNKNOWN | EXPIRED, F_UNTRUSTED, false, PROOF_NONE },
+	{ UNKNOWN | EXPIRED, F_UNTRUSTED | F_EXPIRED, true, PROOF_EXCEPTION },
+	{ SELF, F_UNTRUSTED, true, PROOF_EXCEPTION },
+	{ SELF | FAULT_NAME, F_UNTRUSTED, false, PROOF_NONE },
+	{ SELF | FAULT_NAME, F_UNTRUSTED | F_NAME, true, PROOF_EXCEPTION },
+	{ STALE, F_CRL, true, PROOF_EXCEPTION },
+	{ STALE, F_EXPIRED | F_NAME | F_UNTRUSTED, false, PROOF_NONE },
+	/* never */
+	{ REVOKED, F_EXPIRED | F_NAME | F_UNTRUSTED | F_CRL, false,
+	  PROOF_NONE },
+	{ REVOKED | EXPIRED, F_EXPIRED | F_CRL, false, PROOF_NONE },
+	{ WEAK, F_EXPIRED | F_NAME | F_UNTRUSTED | F_CRL, false, PROOF_NONE },
+	{ INVALID, F_EXPIRED | F_NAME | F_UNTRUSTED | F_CRL, false,
+	  PROOF_NONE },
+	{ INVALID | FAULT_NAME, F_NAME, false, PROOF_NONE },
+};
+
+START_TEST(test_pardon)
+{
+	const struct facts f = { .verify = V_NAME,
+				 .peer = SERVER,
+				 .trust = true,
+				 .faults = pardons[_i].faults,
+				 .forgive = pardons[_i].forgive };
+	struct decision d = decide(&f);
+	const char *check;
+
+	ck_assert_int_eq(d.accepted, pardons[_i].accepted);
+	ck_assert_int_eq(d.proof, pardons[_i].proof);
+	/* What was forgiven is still told. */
+	ck_assert_int_eq(d.cause, decide_cause(f.faults, &check));
+}
+END_TEST
+
+/* Pins alone decide where nothing else is verified. */
+START_TEST(test_pins_are_not_forgiven)
+{
+	struct facts f = { .verify = V_NONE,
+			   .peer = SERVER,
+			   .pin = PIN_DIFFERS,
+			   .trust = true,
+			   .faults = SELF | EXPIRED | FAULT_NAME,
+			   .forgive = F_EXPIRED | F_NAME | F_UNTRUSTED };
+
+	ck_assert(!decide(&f).accepted);
+	f.verify = V_CA;
+	ck_assert_int_eq(decide(&f).proof, PROOF_EXCEPTION);
+}
+END_TEST
+
+START_TEST(test_kinds)
+{
+	ck_assert_uint_eq(decide_kinds(0), 0);
+	ck_assert_uint_eq(decide_kinds(EXPIRED), TLS_FAULT_DATES);
+	ck_assert_uint_eq(decide_kinds(EARLY | FAULT_NAME),
+			  TLS_FAULT_DATES | TLS_FAULT_NAME);
+	ck_assert_uint_eq(decide_kinds(SELF | WEAK),
+			  TLS_FAULT_CHAIN | TLS_FAULT_WEAK);
+	ck_assert_uint_eq(decide_kinds(REVOKED), TLS_FAULT_REVOKED);
+	ck_assert_uint_eq(decide_kinds(STALE), TLS_FAULT_CRL);
+	ck_assert_uint_eq(decide_kinds(INVALID), TLS_FAULT_CHAIN);
+}
+END_TEST
 
 START_TEST(test_decision)
 {
@@ -127,6 +219,28 @@ START_TEST(test_decision)
 	ck_assert_int_eq(d.proof, decisions[_i].expected.proof);
 	ck_assert_str_eq(cause_word(d.cause),
 			 cause_word(decisions[_i].expected.cause));
+}
+END_TEST
+
+START_TEST(test_crl_words)
+{
+	static const struct {
+		struct tls_verdict verdict;
+		const char *words;
+	} rows[] = {
+		{ { .crl = TLS_CRL_OFF }, "off" },
+		{ { .crl = TLS_CRL_GOOD }, "good" },
+		{ { .crl = TLS_CRL_REVOKED, .crl_text = "on a day" },
+		  "revoked" },
+		{ { .crl = TLS_CRL_UNDETERMINED, .crl_text = "stale" },
+		  "undetermined: stale" },
+	};
+	char words[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		tls_crl_say(words, sizeof(words), &rows[i].verdict);
+		ck_assert_str_eq(words, rows[i].words);
+	}
 }
 END_TEST
 
@@ -258,8 +372,12 @@ int main(void)
 
 	tcase_add_loop_test(c, test_order, 0, (int)ARRAY_LEN(order));
 	tcase_add_loop_test(c, test_decision, 0, (int)ARRAY_LEN(decisions));
+	tcase_add_loop_test(c, test_pardon, 0, (int)ARRAY_LEN(pardons));
+	tcase_add_test(c, test_pins_are_not_forgiven);
+	tcase_add_test(c, test_kinds);
 	tcase_add_loop_test(c, test_failure, 0, (int)ARRAY_LEN(failures));
 	tcase_add_test(c, test_alert);
+	tcase_add_test(c, test_crl_words);
 	suite_add_tcase(suite, c);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
