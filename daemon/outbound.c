@@ -317,6 +317,8 @@ static void start(struct worker *w, struct delivery *d)
 {
 	struct outbound *o = xcalloc(1, sizeof(*o));
 
+	o->underway = UNDERWAY_NONE;
+
 	o->worker = w;
 	o->delivery = d;
 	d->session = o;

@@ -68,6 +68,7 @@ bool outbound_give_body(struct outbound *o)
 			    ST_PERM);
 		return false;
 	}
+	outbound_say_underway(o);
 	client_body_end(o->client);
 	return true;
 }

@@ -19,6 +19,9 @@
 
 static void put_down(struct outbound *o)
 {
+	if (o->underway != UNDERWAY_NONE)
+		underway_leave(o->worker->relay->underway, o->underway);
+	o->underway = UNDERWAY_NONE;
 	job_free(o->job);
 	o->job = NULL;
 	message_free(o->message);
@@ -212,6 +215,32 @@ static void keep_within_limit(struct outbound *o)
 	o->job = job_new(o, 0, max);
 }
 
+/* False: so many outcomes wait for an ailing disk that another one could not
+ * be remembered; the message waits instead. */
+static bool enter_underway(struct outbound *o)
+{
+	struct err e;
+
+	o->underway = underway_enter(o->worker->relay->underway);
+	if (o->underway != UNDERWAY_NONE)
+		return true;
+	err_temp(&e, 3, 0, "too many outcomes wait for the disk");
+	settle_unloaded(o, &e);
+	return false;
+}
+
+void outbound_say_underway(struct outbound *o)
+{
+	const struct underway_what what = {
+		.id = o->message->id,
+		.first = o->recipients[0]->number,
+		.last = o->recipients[o->nrecipients - 1]->number,
+		.lane = underway_lane(o->delivery->lane_name),
+	};
+
+	underway_say(o->worker->relay->underway, o->underway, &what);
+}
+
 static void begin_transaction(struct outbound *o)
 {
 	const struct message *m = o->message;
@@ -254,6 +283,10 @@ void outbound_next(struct outbound *o)
 		if (!pick_up(o, job))
 			continue;
 		if (!fits(o)) {
+			put_down(o);
+			continue;
+		}
+		if (!enter_underway(o)) {
 			put_down(o);
 			continue;
 		}
@@ -351,6 +384,8 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 	}
 	if (any)
 		d->succeeded++;
+	settlement_keep_underway(s, o->underway);
+	o->underway = UNDERWAY_NONE;
 	settlement_submit(s);
 }
 

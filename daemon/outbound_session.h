@@ -52,6 +52,7 @@ struct outbound {
 	const char    **orcpts;
 	uint32_t       *notifies;
 	size_t          nrecipients;
+	uint32_t        underway;        /* its slot, or UNDERWAY_NONE */
 	uint64_t        body_at;
 	bool            header_sent;
 	struct digest  *digest;
@@ -95,6 +96,9 @@ void outbound_secured(struct outbound *o);
 void outbound_address_failed(struct outbound *o, const struct failure *f);
 
 /* outbound_mail.c */
+/* The end of the message is about to be said: from here on nobody could know
+ * what became of it if we ended. */
+void outbound_say_underway(struct outbound *o);
 /* Takes the next job, or reports idle when there is none. */
 void outbound_next(struct outbound *o);
 /* Every recipient has its answer. */

@@ -13,6 +13,7 @@
 #include "base/rate.h"
 #include "base/tally.h"
 #include "daemon/snapshot.h"
+#include "queue/underway.h"
 #include "queue/writer.h"
 
 struct dispatch;
@@ -31,6 +32,8 @@ struct listening {
 struct relay {
 	struct store    *store;
 	struct writer   *writer;
+	struct underway *underway;       /* what could arrive twice if we ended
+					    now */
 	struct dispatch *dispatch;
 	struct worker  **workers;
 	size_t           nworkers;

@@ -26,6 +26,7 @@
 #include "daemon/login.h"
 #include "daemon/notify.h"
 #include "daemon/privs.h"
+#include "daemon/recover.h"
 #include "daemon/settings.h"
 #include "daemon/sockets.h"
 #include "daemon/status.h"
@@ -316,7 +317,13 @@ static enum status open_queue(struct service *s, struct err *e)
 		.min_free_disk_bytes = q->min_free_disk_bytes,
 	};
 
-	return store_lmdb_open(&s->relay.store, &store, e);
+	enum status st = store_lmdb_open(&s->relay.store, &store, e);
+
+	if (st == ST_OK)
+		st = underway_open(&s->relay.underway, q->path, e);
+	if (st == ST_OK)
+		st = recover(&s->relay, s->snapshot->conf, e);
+	return st;
 }
 
 static enum status start_threads(struct service *s, struct err *e)
@@ -513,6 +520,7 @@ void service_free(struct service *s)
 	stop_threads(s);
 	watchdog_free(s->watchdog);
 	free_loop(s);
+	underway_close(s->relay.underway);
 	if (s->relay.store)
 		s->relay.store->ops->close(s->relay.store);
 	sockets_close(&s->relay);

@@ -46,6 +46,7 @@ struct settlement {
 	size_t nwarnings;
 	bool may_tell; /* there is something that senders want to hear */
 	struct notices notices;
+	uint32_t underway; /* its slot, or UNDERWAY_NONE */
 	unsigned tries;
 };
 
@@ -60,6 +61,7 @@ struct settlement *settlement_new(struct relay *relay, uint64_t id,
 	struct settlement *s = xcalloc(1, sizeof(*s));
 
 	s->relay = relay;
+	s->underway = UNDERWAY_NONE;
 	s->attempt = *attempt;
 	s->now_ms = clock_wall_ms();
 	s->jitter = random32();
@@ -475,6 +477,16 @@ static void announce(const struct settlement *s)
 	atomic_fetch_add(&s->relay->received, s->notices.n);
 }
 
+/* It is durable, or there is nothing that it could change. */
+static void over(struct settlement *s)
+{
+	if (s->write.op.status == ST_OK && s->write.op.done > 0)
+		announce(s);
+	if (s->underway != UNDERWAY_NONE)
+		underway_leave(s->relay->underway, s->underway);
+	settlement_free(s);
+}
+
 /* In the writer's thread. */
 static void on_done(struct note *note)
 {
@@ -484,9 +496,7 @@ static void on_done(struct note *note)
 
 	/* ST_PERM: the message is gone, an operator removed it meanwhile. */
 	if (op->status != ST_TEMP) {
-		if (op->status == ST_OK && op->done > 0)
-			announce(s);
-		settlement_free(s);
+		over(s);
 		return;
 	}
 	if (op->nbounces > 0 && op->err.subject == 3 && op->err.detail == 1)
@@ -499,32 +509,58 @@ static void on_done(struct note *note)
 	if (writer_submit_later(s->relay->writer, &s->write, RESUBMIT_PAUSE_MS))
 		return;
 	/* Stopping with a store that takes nothing: what was delivered will
-	 * be sent again after the restart, which is better than forgotten. */
+	 * be sent again after the restart, which is better than forgotten. It
+	 * stays under way, so that it will be marked then. */
 	log_fact(LOG_ERROR, op->id, "settle-given-up",
 		 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)));
 	settlement_free(s);
 }
 
-static void submit(struct settlement *s)
+/* The operation is complete. */
+static void prepare(struct settlement *s)
 {
 	struct store_op *op = &s->write.op;
 
+	if (s->may_tell)
+		load_and_tell(s);
 	op->changes = s->changes;
 	op->nchanges = s->nchanges;
 	op->events = s->events;
 	op->nevents = s->nevents;
-	s->write.reply_to = NULL;
-	s->write.done.run = on_done;
-	writer_submit(s->relay->writer, &s->write);
+}
+
+void settlement_keep_underway(struct settlement *s, uint32_t slot)
+{
+	s->underway = slot;
 }
 
 void settlement_submit(struct settlement *s)
 {
 	if (s->nchanges == 0) {
-		settlement_free(s);
+		over(s);
 		return;
 	}
-	if (s->may_tell)
-		load_and_tell(s);
-	submit(s);
+	prepare(s);
+	s->write.reply_to = NULL;
+	s->write.done.run = on_done;
+	writer_submit(s->relay->writer, &s->write);
+}
+
+enum status settlement_apply(struct settlement *s, struct err *e)
+{
+	struct store *store = s->relay->store;
+	struct store_op *op = &s->write.op;
+
+	if (s->nchanges > 0) {
+		prepare(s);
+		if (store->ops->apply(store, &op, 1) != ST_OK)
+			BUG_ON(op->status == ST_OK);
+	}
+	if (op->status == ST_TEMP) {
+		*e = op->err;
+		settlement_free(s);
+		return ST_TEMP;
+	}
+	over(s);
+	return ST_OK;
 }

@@ -53,7 +53,12 @@ void settlement_expired(struct settlement *s, const struct recipient *r);
 void settlement_warned(struct settlement *s, const struct recipient *r);
 void settlement_moved(struct settlement *s, const struct recipient *r,
 		      const char *lane, const char *destination);
+/* The attempt is under way in this slot (or UNDERWAY_NONE) until the
+ * settlement is durable. */
+void settlement_keep_underway(struct settlement *s, uint32_t slot);
 /* Hands it to the writer; it frees itself when it is durable. */
 void settlement_submit(struct settlement *s);
+/* Before there is a writer: makes it durable here and now. */
+MUST_USE enum status settlement_apply(struct settlement *s, struct err *e);
 
 #endif

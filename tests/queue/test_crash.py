@@ -70,6 +70,42 @@ class Uncertain(scene.Scene):
         self.check_books(may_repeat={sent[0].id})
         self.end()
 
+    def test_killed_behind_the_final_dot(self):
+        """The next hop has said 250 and relayd ends before it knows, under
+        load: whatever comes twice is marked, and nothing else is."""
+        killed = threading.Event()
+
+        def dot(arrival):
+            if len(self.hop.arrivals) == 40 and not killed.is_set():
+                killed.set()
+                self.relay.kill()
+            return '250 2.0.0 Ok'
+        self.refuse_all()
+        self.send(200)
+        self.wait_states(deferred=200)
+        self.hop.behaviour.dot = dot
+        self.accept_all()
+        self.relay.ctl('resubmit', '--all', '--yes')
+        scene.net.wait_for('relayd was killed', killed.is_set)
+        self.relay.start()
+        self.relay.wait_empty()
+        marked = self.relay.uncertain(
+            {s.id for s in self.ledger.sent.values()})
+        self.assertTrue(marked)
+        self.assertLessEqual(len(marked), 20)   # connections
+        self.check_books(may_repeat=marked)
+        self.assertTrue(self.ledger.repeated())
+        self.end()
+
+    def test_nothing_is_under_way_after_a_stop(self):
+        self.send(20)
+        self.hop.wait(20)
+        self.relay.wait_empty()
+        self.relay.kill()
+        self.relay.start()
+        self.relay.stop()
+        self.assertNotIn('uncertain', self.relay.log())
+
     def test_shown_while_it_waits(self):
         self.hop.behaviour.drop_at_dot = 1000
         sent = self.send(1)

@@ -28,7 +28,7 @@ static inline char *make_dir(void)
 static inline void remove_dir(char *path)
 {
 	static const char *const files[] = {"queue.mdb", "queue.mdb-lock",
-					    "lock"};
+					    "lock", "underway"};
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char *file = xasprintf("%s/%s", path, files[i]);
