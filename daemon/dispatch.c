@@ -20,7 +20,6 @@
 #include "daemon/mx_query.h"
 #include "daemon/outbound.h"
 #include "daemon/route.h"
-#include "daemon/worker.h"
 
 enum { TURN_MAX_MS = 1000 };
 
@@ -407,13 +406,9 @@ static void on_asked(struct note *note)
 			q->views[q->nviews++].lane = xstrdup(l->name);
 		}
 	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
-		for (l = d->lanes; l; l = l->hh.next)
-			lane_forget_hosts(l);
+		dispatch_forget_dns(d);
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
 	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
-	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
-		for (size_t i = 0; i < d->relay->nworkers; i++)
-			worker_forget_dns(d->relay->workers[i]);
 	view_actives(d, q);
 	qsort(q->active, q->nactive, sizeof(*q->active), by_id);
 	mailbox_post(q->reply_to, &q->done);

@@ -200,6 +200,9 @@ static void refuse(struct dispatch *d, struct lane *l)
 {
 	struct attempt attempt = no_attempt(d, l);
 
+	/* Nor fails what is resubmitted for a domain that appeared since. */
+	if (d->resubmits > 0)
+		return;
 	attempt.destination = l->name;
 	refill(d, l, true);
 	while (l->ready && l->nblocked < BLOCKED_MAX)

@@ -8,6 +8,9 @@
  * knows.  A question that failed makes the lane wait like any failing
  * destination.  A domain that takes no mail fails its mail for good; what has
  * failed stays and can be resubmitted.
+ *
+ * An operator's resubmit forgets what DNS said: the lanes wait for a new
+ * answer, and one that was asked for before counts no more (dns_epoch).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +116,7 @@ static void on_answered(struct note *note)
 	if (l) {
 		l->asking = false;
 		/* A reload may have made it another kind of lane. */
-		if (l->route && l->domain)
+		if (l->route && l->domain && q->epoch == d->dns_epoch)
 			apply(d, l, &q->answer);
 	}
 	unlink_query(d, q);
@@ -135,6 +138,7 @@ static void ask(struct dispatch *d, struct lane *l)
 
 	l->asking = true;
 	q->dispatch = d;
+	q->epoch = d->dns_epoch;
 	q->answered.run = on_answered;
 	q->next = d->queries;
 	d->queries = q;
@@ -147,12 +151,25 @@ bool lane_know_hosts(struct dispatch *d, struct lane *l)
 
 	if (!fresh && !l->asking && has_mail(l))
 		ask(d, l);
-	/* Old hosts serve until the answer; an old refusal does not. */
-	return l->ndestinations > 0 || (l->refused && fresh);
+	/* Hosts whose time is over serve until the answer; those that are
+	 * forgotten, and an old refusal, do not. */
+	return fresh || (l->ndestinations > 0 && l->hosts_until_mono_ms > 0);
 }
 
 void lane_forget_hosts(struct lane *l)
 {
 	l->hosts_until_mono_ms = 0;
 	l->refused = false;
+}
+
+void dispatch_forget_dns(struct dispatch *d)
+{
+	struct lane *l;
+
+	d->dns_epoch++;
+	for (l = d->lanes; l; l = l->hh.next)
+		lane_forget_hosts(l);
+	/* Before all that is asked from now on. */
+	for (size_t i = 0; i < d->relay->nworkers; i++)
+		worker_forget_dns(d->relay->workers[i]);
 }

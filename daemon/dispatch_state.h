@@ -30,6 +30,8 @@ struct dispatch {
 	bool     stopping;
 	unsigned resubmits;              /* under way */
 	struct mx_query *queries;        /* under way */
+	unsigned dns_epoch;              /* answers asked for in another one
+					    are forgotten */
 	int64_t  wake_mono_ms;           /* when the next turn is due at the
 					    latest */
 	_Atomic int64_t turned_mono_ms;
@@ -69,8 +71,10 @@ void lane_unpark(struct lane *l);
 /* Asks for the hosts unless it is known or asked already; false: nothing can be
  * done for the lane before the answer. */
 bool lane_know_hosts(struct dispatch *d, struct lane *l);
-/* Forgets what DNS said. */
+/* The lane goes on with the next answer only. */
 void lane_forget_hosts(struct lane *l);
+/* Every lane and every worker forgets what DNS said. */
+void dispatch_forget_dns(struct dispatch *d);
 
 /* dispatch_upkeep.c */
 void upkeep_start(struct dispatch *d);

@@ -21,6 +21,7 @@ struct mx_query {
 	struct mailbox *reply_to;
 	struct worker *worker;
 	struct dispatch *dispatch;       /* its own */
+	unsigned epoch;                  /* its dns_epoch when it asked */
 	char *lane;                      /* owned */
 	char *domain;                    /* owned */
 	char *own_name;                  /* owned */

@@ -49,6 +49,7 @@ struct relay {
 					    entry (daemon/audit.c); 0: unread */
 	const char      *resolver_servers;       /* tests: NULL is the system's */
 	uint16_t         mx_port;        /* 25; tests have another */
+	int64_t          lookup_timeout_ms;      /* of DNS; likewise */
 	atomic_ullong    received, delivered, deferred, expired, failed;
 };
 

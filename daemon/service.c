@@ -38,6 +38,7 @@ enum {
 	COMMIT_MAX_BYTES = 16 * 1024 * 1024,
 	STATUS_EVERY_S = 10,
 	RATED_CLIENTS_MAX = 65536, /* some 7 MiB for each rate, at the most */
+	LOOKUP_TIMEOUT_MS = 20 * 1000,
 };
 
 enum signal_kind { ON_TERM, ON_INT, ON_HUP, ON_USR1, SIGNAL_KINDS };
@@ -388,13 +389,24 @@ static enum status start_parts(struct service *s, struct conf *conf,
 	return st;
 }
 
-/* RFC 5321 section 2.3.5: the port of MX hosts is 25.  Tests cannot have it. */
-static uint16_t mx_port(void)
+/* What tests must have otherwise; from 1 to max, else what is usual. */
+static unsigned long env_number(const char *name, unsigned long max,
+				unsigned long usual)
 {
-	const char *text = getenv("RELAYD_MX_PORT");
-	unsigned long port = text ? strtoul(text, NULL, 10) : 0;
+	const char *text = getenv(name);
+	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
 
-	return port > 0 && port <= UINT16_MAX ? (uint16_t)port : PORT_SMTP;
+	return n > 0 && n <= max ? n : usual;
+}
+
+static void set_names(struct relay *r)
+{
+	r->resolver_servers = getenv("RELAYD_RESOLVER");
+	/* RFC 5321 section 2.3.5. */
+	r->mx_port =
+		(uint16_t)env_number("RELAYD_MX_PORT", UINT16_MAX, PORT_SMTP);
+	r->lookup_timeout_ms = (int64_t)env_number(
+		"RELAYD_DNS_TIMEOUT_MS", UINT16_MAX, LOOKUP_TIMEOUT_MS);
 }
 
 enum status service_start(struct service **out, const struct service_conf *conf,
@@ -411,8 +423,7 @@ enum status service_start(struct service **out, const struct service_conf *conf,
 	s->relay.rates.connections = rate_new(RATED_CLIENTS_MAX);
 	s->relay.rates.messages = rate_new(RATED_CLIENTS_MAX);
 	s->relay.rates.recipients = rate_new(RATED_CLIENTS_MAX);
-	s->relay.resolver_servers = getenv("RELAYD_RESOLVER");
-	s->relay.mx_port = mx_port();
+	set_names(&s->relay);
 	st = settings_read(&first, &conf->file, e);
 	if (st != ST_OK)
 		goto out;

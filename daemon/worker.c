@@ -22,7 +22,6 @@
 
 enum {
 	TICK_S = 1,
-	LOOKUP_TIMEOUT_MS = 20 * 1000,
 };
 
 /* What main and the worker say to each other. */
@@ -245,7 +244,7 @@ static enum status make_loop(struct worker *w, struct err *e)
 {
 	const struct resolver_conf names = {
 		.servers = w->relay->resolver_servers,
-		.timeout_ms = LOOKUP_TIMEOUT_MS,
+		.timeout_ms = w->relay->lookup_timeout_ms,
 	};
 	enum status st;
 
