@@ -4,6 +4,7 @@
  * what needs somebody's attention.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/units.h"
 #include "ctl/command.h"
@@ -25,6 +26,7 @@ static void print_troubles(const json_t *status)
 {
 	const json_t *list = json_object_get(status, "destinations"), *d;
 	const json_t *certs = json_object_get(status, "certificates"), *cert;
+	size_t refused = json_array_size(json_object_get(status, "refused"));
 	int64_t failing = 0, suspended = 0, low = 0;
 	size_t i;
 
@@ -42,6 +44,9 @@ static void print_troubles(const json_t *status)
 	if (low > 0)
 		printf(", %lld certificate%s to renew", (long long)low,
 		       low == 1 ? "" : "s");
+	if (refused > 0)
+		printf(", %zu changed credential%s REFUSED", refused,
+		       refused == 1 ? "" : "s");
 	if (json_is_true(
 		    json_object_get(json_object_get(status, "queue"), "full")))
 		printf(", QUEUE FULL: new mail is refused");
@@ -169,9 +174,44 @@ static void print_certificates(const struct context *x, const json_t *status)
 					      text_of(cert, "names"),
 					      text_of(cert, "file")});
 		if (days < DAYS_LEFT_LOW)
-			table_note(t, "remedy",
-				   "renew it, put it into its file, then "
-				   "relayctl reload");
+			table_note(
+				t, "remedy",
+				"renew it and put it into its file, which is "
+				"noticed by itself");
+	}
+	table_end(t);
+}
+
+/* What was put on the disk and is not in use. */
+static void print_refused(const struct context *x, const json_t *status)
+{
+	static const struct column columns[] = {
+		{.title = "REFUSED", .min = 8},
+		{.title = "SINCE", .align = COLUMN_RIGHT},
+		{.title = "WHY", .min = 12},
+	};
+	const json_t *list = json_object_get(status, "refused"), *row;
+	struct table *t;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	putchar('\n');
+	t = table_new(stdout, columns, ARRAY_LEN(columns), x->width);
+	json_array_foreach(list, i, row) {
+		bool is_trust = json_object_get(row, "trust") != NULL;
+		char since[HUMAN_TEXT_MAX];
+		char *name = xasprintf(
+			"%s %s", is_trust ? "trust" : "identity",
+			text_of(row, is_trust ? "trust" : "identity"));
+
+		human_ago(since, time_of(row, "since"), x->now_ms);
+		table_add(t, (const char *[]){name, since,
+					      text_of(row, "reason")});
+		table_note(t, "remedy",
+			   "mend the files, which is noticed by itself; what "
+			   "was read before stays in use until then");
+		free(name);
 	}
 	table_end(t);
 }
@@ -193,6 +233,7 @@ int run_status(struct context *x)
 		print_queue(a.object);
 		print_destinations(x, a.object);
 		print_certificates(x, a.object);
+		print_refused(x, a.object);
 	}
 	answer_release(&a);
 	target_release(&t);

@@ -17,11 +17,13 @@
 struct control;
 struct event_base;
 struct relay;
+struct renewal;
 struct snapshot;
 
 struct control_conf {
 	struct event_base *base;
 	struct relay      *relay;
+	struct renewal    *renewal;      /* NULL: nobody watches the files */
 	int                fd;           /* bound and listening; owned */
 	/* Reload; false after complaints. */
 	bool (*reload)(void *arg, conf_complain *complain, void *complain_arg);

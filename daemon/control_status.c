@@ -97,46 +97,6 @@ static json_t *troubled(const struct dispatch_question *q)
 	return list;
 }
 
-/* Whole days, towards the past: one that ended this morning has -1 left. */
-static int64_t days_left(int64_t not_after_ms)
-{
-	const int64_t day_ms = 24LL * 3600 * 1000;
-	int64_t left_ms = not_after_ms - clock_wall_ms();
-
-	return left_ms >= 0 ? left_ms / day_ms
-			    : -((-left_ms + day_ms - 1) / day_ms);
-}
-
-static json_t *certificate(const struct conf_identity *identity,
-			   const struct tls_identity *loaded)
-{
-	struct tls_cert_info info;
-	json_t *o = json_object();
-
-	tls_identity_info(loaded, &info);
-	json_object_set_new(o, "identity", view_text(identity->name));
-	json_object_set_new(o, "file", view_text(identity->certificate));
-	json_object_set_new(o, "subject", view_text(info.subject));
-	json_object_set_new(o, "issuer", view_text(info.issuer));
-	json_object_set_new(o, "names", view_text(info.names));
-	json_object_set_new(o, "serial", view_text(info.serial));
-	json_object_set_new(o, "not_before", view_time(info.not_before_ms));
-	json_object_set_new(o, "not_after", view_time(info.not_after_ms));
-	json_object_set_new(o, "days_left",
-			    json_integer(days_left(info.not_after_ms)));
-	return o;
-}
-
-static json_t *certificates(const struct snapshot *s)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < s->conf->nidentities; i++)
-		json_array_append_new(list, certificate(&s->conf->identities[i],
-							s->identities[i]));
-	return list;
-}
-
 /* ------- the endpoint */
 
 static void on_view(struct call *c)
@@ -166,7 +126,8 @@ static void on_view(struct call *c)
 	json_object_set_new(o, "recipients",
 			    by_state(&census, COUNT_RECIPIENTS));
 	json_object_set_new(o, "destinations", troubled(q));
-	json_object_set_new(o, "certificates", certificates(c->snapshot));
+	json_object_set_new(o, "certificates", certificates_status(c));
+	json_object_set_new(o, "refused", certificates_refused(c));
 	json_object_set_new(o, "queue", queue(store, &census, &totals));
 	census_release(&census);
 	call_answer(c, 200, o);

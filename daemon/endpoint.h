@@ -15,6 +15,10 @@
 /* control_status.c */
 call_step endpoint_status;
 
+/* control_certificate.c */
+json_t *certificates_status(struct call *c);
+json_t *certificates_refused(struct call *c);
+
 /* control_destination.c */
 call_step endpoint_destinations;
 call_step endpoint_probe;

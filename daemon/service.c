@@ -27,6 +27,7 @@
 #include "daemon/notify.h"
 #include "daemon/privs.h"
 #include "daemon/recover.h"
+#include "daemon/renewal.h"
 #include "daemon/settings.h"
 #include "daemon/sockets.h"
 #include "daemon/status.h"
@@ -52,6 +53,7 @@ struct service {
 	struct event *mail_event, *status_tick;
 	struct control *control;
 	struct watchdog *watchdog;
+	struct renewal *renewal;
 	struct status_asker *status_line; /* for the log */
 	struct status_asker *status_told; /* for the service manager */
 	int64_t started_mono_ms;
@@ -75,6 +77,18 @@ static void publish(struct service *s, struct snapshot *next)
 	dispatch_publish(s->relay.dispatch, next);
 	for (size_t i = 0; i < s->relay.nworkers; i++)
 		worker_publish(s->relay.workers[i], next);
+	renewal_follow(s->renewal, next);
+}
+
+/* Credentials that changed on disk. */
+static void publish_renewed(void *arg, struct snapshot *next)
+{
+	struct service *s = arg;
+
+	if (s->stopping)
+		snapshot_unref(next);
+	else
+		publish(s, next);
 }
 
 static bool service_reload(void *arg, conf_complain *complain,
@@ -95,6 +109,9 @@ static bool service_reload(void *arg, conf_complain *complain,
 		log_fact(LOG_INFO, 0, "reloaded",
 			 F_STR("file", s->conf.file.file));
 		settings_log(next);
+	} else {
+		/* What is good of the credentials is taken all the same. */
+		renewal_look(s->renewal);
 	}
 	notify_ready(next ? "reloaded" : "reload refused, see the log");
 	return next != NULL;
@@ -353,11 +370,26 @@ static enum status start_threads(struct service *s, struct err *e)
 	return st;
 }
 
+static enum status start_renewal(struct service *s, struct err *e)
+{
+	const struct renewal_conf renewal = {
+		.base = s->base,
+		.publish = publish_renewed,
+		.arg = s,
+	};
+	enum status st = renewal_new(&s->renewal, &renewal, e);
+
+	if (st == ST_OK)
+		renewal_follow(s->renewal, s->snapshot);
+	return st;
+}
+
 static enum status start_control(struct service *s, int *fd, struct err *e)
 {
 	const struct control_conf control = {
 		.base = s->base,
 		.relay = &s->relay,
+		.renewal = s->renewal,
 		.fd = *fd,
 		.reload = service_reload,
 		.check = service_check,
@@ -384,6 +416,8 @@ static enum status start_parts(struct service *s, struct conf *conf,
 		st = make_workers(s, e);
 	if (st == ST_OK)
 		st = start_threads(s, e);
+	if (st == ST_OK)
+		st = start_renewal(s, e);
 	if (st == ST_OK)
 		st = start_control(s, control_fd, e);
 	return st;
@@ -528,6 +562,7 @@ void service_free(struct service *s)
 	ran = s->stopping;
 	watchdog_stop(s->watchdog);
 	control_stop(s->control);
+	renewal_free(s->renewal);
 	stop_threads(s);
 	watchdog_free(s->watchdog);
 	free_loop(s);

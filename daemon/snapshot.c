@@ -9,6 +9,9 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "daemon/watch.h"
 
 struct complaints {
 	conf_complain *complain;
@@ -27,6 +30,35 @@ static void say(struct complaints *c, const struct conf_place *place,
 	free(line);
 }
 
+const char **snapshot_identity_files(const struct conf_identity *i, size_t *n)
+{
+	const char **files = xcalloc(2, sizeof(*files));
+
+	files[0] = i->certificate;
+	files[1] = i->key;
+	*n = 2;
+	return files;
+}
+
+const char **snapshot_trust_files(const struct conf_trust *t, size_t *n)
+{
+	const char **files = xcalloc(t->ca.n + 1, sizeof(*files));
+
+	*n = t->ca.n;
+	for (size_t i = 0; i < t->ca.n; i++)
+		files[i] = strcmp(t->ca.at[i], "system") == 0 ? TLS_SYSTEM_CA
+							      : t->ca.at[i];
+	return files;
+}
+
+static uint64_t stamp_of(const char **files, size_t n)
+{
+	uint64_t stamp = watch_stamp(files, n);
+
+	free(files);
+	return stamp;
+}
+
 static void load_identities(struct snapshot *s, struct complaints *c)
 {
 	const struct conf *conf = s->conf;
@@ -34,9 +66,13 @@ static void load_identities(struct snapshot *s, struct complaints *c)
 
 	s->identities =
 		xcalloc(conf->nidentities + 1, sizeof(struct tls_identity *));
+	s->identity_stamps = xcalloc(conf->nidentities + 1, sizeof(uint64_t));
 	for (size_t i = 0; i < conf->nidentities; i++) {
 		const struct conf_identity *id = &conf->identities[i];
+		size_t n;
+		const char **files = snapshot_identity_files(id, &n);
 
+		s->identity_stamps[i] = stamp_of(files, n);
 		if (tls_identity_load(&s->identities[i], id->certificate,
 				      id->key, &e) != ST_OK)
 			say(c, &id->place, "identity", id->name, &e);
@@ -49,9 +85,13 @@ static void load_trusts(struct snapshot *s, struct complaints *c)
 	struct err e;
 
 	s->trusts = xcalloc(conf->ntrusts + 1, sizeof(struct tls_trust *));
+	s->trust_stamps = xcalloc(conf->ntrusts + 1, sizeof(uint64_t));
 	for (size_t i = 0; i < conf->ntrusts; i++) {
 		const struct conf_trust *t = &conf->trusts[i];
+		size_t n;
+		const char **files = snapshot_trust_files(t, &n);
 
+		s->trust_stamps[i] = stamp_of(files, n);
 		if (tls_trust_load(&s->trusts[i], (const char *const *)t->ca.at,
 				   t->ca.n, t->min_tls, &e) != ST_OK)
 			say(c, &t->place, "trust", t->name, &e);
@@ -63,6 +103,7 @@ static void load_trusts(struct snapshot *s, struct complaints *c)
 static void load_system_trust(struct snapshot *s, struct complaints *c)
 {
 	static const char *const ca[] = {"system"};
+	static const char *const file[] = {TLS_SYSTEM_CA};
 	const struct conf *conf = s->conf;
 	const struct conf_route *wants = NULL, *needs = NULL;
 	struct err e;
@@ -76,6 +117,7 @@ static void load_system_trust(struct snapshot *s, struct complaints *c)
 		if (r->verify != CONF_VERIFY_NONE && r->npins == 0)
 			needs = r;
 	}
+	s->system_stamp = watch_stamp(file, 1);
 	if (wants &&
 	    tls_trust_load(&s->system_trust, ca, 1, "1.2", &e) != ST_OK) {
 		s->system_trust = NULL;
@@ -120,6 +162,47 @@ struct snapshot *snapshot_load(struct conf *conf, conf_complain *complain,
 	return s;
 }
 
+/* As they were when read last: a renewal keeps its own books. */
+static uint64_t *copy_stamps(const uint64_t *stamps, size_t n)
+{
+	uint64_t *copy = xcalloc(n + 1, sizeof(*copy));
+
+	memcpy(copy, stamps, n * sizeof(*copy));
+	return copy;
+}
+
+struct snapshot *snapshot_with(const struct snapshot *then,
+			       const struct fresh *fresh)
+{
+	struct snapshot *s = xcalloc(1, sizeof(*s));
+	size_t nids = then->conf->nidentities, ntrusts = then->conf->ntrusts;
+
+	s->conf = conf_ref(then->conf);
+	atomic_init(&s->refs, 1);
+	s->identities = xcalloc(nids + 1, sizeof(struct tls_identity *));
+	for (size_t i = 0; i < nids; i++)
+		s->identities[i] =
+			fresh->identities[i]
+				? fresh->identities[i]
+				: tls_identity_ref(then->identities[i]);
+	s->trusts = xcalloc(ntrusts + 1, sizeof(struct tls_trust *));
+	for (size_t i = 0; i < ntrusts; i++)
+		s->trusts[i] = fresh->trusts[i]
+				       ? fresh->trusts[i]
+				       : tls_trust_ref(then->trusts[i]);
+	s->system_trust = fresh->system_trust;
+	if (!s->system_trust && then->system_trust)
+		s->system_trust = tls_trust_ref(then->system_trust);
+	s->vaults = xcalloc(s->conf->nroutes + 1, sizeof(struct vault *));
+	for (size_t i = 0; i < s->conf->nroutes; i++)
+		if (then->vaults[i])
+			s->vaults[i] = vault_ref(then->vaults[i]);
+	s->identity_stamps = copy_stamps(then->identity_stamps, nids);
+	s->trust_stamps = copy_stamps(then->trust_stamps, ntrusts);
+	s->system_stamp = then->system_stamp;
+	return s;
+}
+
 struct snapshot *snapshot_ref(struct snapshot *s)
 {
 	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
@@ -139,6 +222,8 @@ void snapshot_unref(struct snapshot *s)
 	for (size_t i = 0; i < s->conf->nroutes; i++)
 		vault_unref(s->vaults[i]);
 	free(s->vaults);
+	free(s->identity_stamps);
+	free(s->trust_stamps);
 	free(s->identities);
 	free(s->trusts);
 	conf_unref(s->conf);

@@ -21,6 +21,8 @@ struct snapshot {
 	struct tls_trust **trusts; /* as conf->trusts */
 	struct tls_trust *system_trust; /* for routes that name none */
 	struct vault **vaults; /* as conf->routes; NULL: no auth */
+	/* watch_stamp() of their files, from before they were read. */
+	uint64_t *identity_stamps, *trust_stamps, system_stamp;
 	_Atomic unsigned refs;
 };
 
@@ -28,6 +30,15 @@ struct snapshot {
  * complaints: "FILE:LINE: text" names the identity or trust at fault. */
 MUST_USE struct snapshot *snapshot_load(struct conf *conf,
 					conf_complain *complain, void *arg);
+/* The configuration of `then` with its credentials, but for those that are
+ * given instead; takes over these references, but not the arrays. */
+struct fresh {
+	struct tls_identity **identities; /* as conf->identities; NULL: stays */
+	struct tls_trust **trusts; /* as conf->trusts; NULL: stays */
+	struct tls_trust *system_trust; /* NULL: stays */
+};
+MUST_USE struct snapshot *snapshot_with(const struct snapshot *then,
+					const struct fresh *fresh);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* NULL is fine */
 
@@ -37,6 +48,12 @@ struct tls_identity *snapshot_identity(const struct snapshot *s,
 /* The trust of a route or listener; the system's for a route without one. */
 struct tls_trust *snapshot_trust(const struct snapshot *s,
 				 const struct conf_trust *t);
+/* The files of an identity or trust; the array is the caller's, the strings
+ * are the configuration's. */
+MUST_USE const char **snapshot_identity_files(const struct conf_identity *i,
+					      size_t *n);
+MUST_USE const char **snapshot_trust_files(const struct conf_trust *t,
+					   size_t *n);
 /* What the route logs in with; NULL: it does not. */
 struct vault *snapshot_vault(const struct snapshot *s,
 			     const struct conf_route *r);

@@ -38,6 +38,8 @@ void tls_identity_info(const struct tls_identity *i, struct tls_cert_info *out);
 MUST_USE enum status tls_trust_load(struct tls_trust **out,
 				    const char *const *ca, size_t nca,
 				    const char *min_tls, struct err *e);
+/* Where Debian keeps what "system" stands for: to see when it changes. */
+#define TLS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 struct tls_trust *tls_trust_ref(struct tls_trust *t);
 void tls_trust_unref(struct tls_trust *t);               /* NULL is fine */
 

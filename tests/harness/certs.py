@@ -4,6 +4,7 @@ GnuTLS' certtool."""
 
 import collections
 import os
+import ssl
 import subprocess
 import time
 
@@ -18,6 +19,15 @@ def _certtool(*args):
                           stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f'certtool {" ".join(args)}: {done.stdout}')
+
+
+def der(pem):
+    """The first certificate of a PEM file."""
+    with open(pem, encoding='ascii') as f:
+        begin, end = '-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'
+        text = f.read()
+    text = text[text.index(begin):text.index(end) + len(end)]
+    return ssl.PEM_cert_to_DER_cert(text)
 
 
 def _date(days_from_now):

@@ -26,6 +26,7 @@ class Behaviour:
 
     def __init__(self):
         self.certificate = None         # certs.Certificate; None: no TLS
+        self.client_ca = None           # PEM file: clients must show one of it
         self.starttls = 'offer'         # offer | hide | refuse | reset | stall
         self.minimum_tls = None         # ssl.TLSVersion
         self.maximum_tls = None
@@ -254,6 +255,9 @@ class Session:
     def start_tls(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.behaviour.certificate)
+        if self.behaviour.client_ca:
+            context.load_verify_locations(self.behaviour.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
         if self.behaviour.minimum_tls:
             context.minimum_version = self.behaviour.minimum_tls
         if self.behaviour.maximum_tls:

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * control_certificate - what the control API says of certificates.
+ */
+#include "base/clock.h"
+#include "daemon/endpoint.h"
+#include "daemon/renewal.h"
+
+/* Whole days, towards the past: one that ended this morning has -1 left. */
+static int64_t days_left(int64_t not_after_ms)
+{
+	const int64_t day_ms = 24LL * 3600 * 1000;
+	int64_t left_ms = not_after_ms - clock_wall_ms();
+
+	return left_ms >= 0 ? left_ms / day_ms
+			    : -((-left_ms + day_ms - 1) / day_ms);
+}
+
+static void add_info(json_t *o, const struct tls_cert_info *info)
+{
+	json_object_set_new(o, "subject", view_text(info->subject));
+	json_object_set_new(o, "issuer", view_text(info->issuer));
+	json_object_set_new(o, "names", view_text(info->names));
+	json_object_set_new(o, "serial", view_text(info->serial));
+	json_object_set_new(o, "not_before", view_time(info->not_before_ms));
+	json_object_set_new(o, "not_after", view_time(info->not_after_ms));
+	json_object_set_new(o, "days_left",
+			    json_integer(days_left(info->not_after_ms)));
+}
+
+/* Why the files of an identity are not what is in use; "" where they are. */
+static const char *refused(const struct call *c, const char *identity)
+{
+	struct refusal r;
+
+	for (size_t i = 0; renewal_refusal(c->conf->renewal, i, &r); i++)
+		if (!r.is_trust && strcmp(r.name, identity) == 0)
+			return r.problem;
+	return "";
+}
+
+static json_t *own(const struct call *c, size_t i)
+{
+	const struct conf_identity *identity =
+		&c->snapshot->conf->identities[i];
+	struct tls_cert_info info;
+	json_t *o = json_object();
+
+	tls_identity_info(c->snapshot->identities[i], &info);
+	json_object_set_new(o, "identity", view_text(identity->name));
+	json_object_set_new(o, "file", view_text(identity->certificate));
+	add_info(o, &info);
+	json_object_set_new(o, "refused",
+			    view_text(refused(c, identity->name)));
+	return o;
+}
+
+json_t *certificates_status(struct call *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->snapshot->conf->nidentities; i++)
+		json_array_append_new(list, own(c, i));
+	return list;
+}
+
+json_t *certificates_refused(struct call *c)
+{
+	json_t *list = json_array();
+	struct refusal r;
+
+	for (size_t i = 0; renewal_refusal(c->conf->renewal, i, &r); i++) {
+		json_t *o = json_object();
+
+		json_object_set_new(o, r.is_trust ? "trust" : "identity",
+				    view_text(r.name));
+		json_object_set_new(o, "reason", view_text(r.problem));
+		json_object_set_new(o, "since", view_time(r.since_ms));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
