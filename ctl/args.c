@@ -69,6 +69,10 @@ static const struct option_def {
 	[OPTION_YES] = {TAKES_CHANGE, "yes", "yes", NULL, "do not ask"},
 	[OPTION_BOUNCE] = {TAKES_BOUNCE, "bounce", "bounce", NULL,
 			   "tell the sender"},
+	[OPTION_PURGE] = {TAKES_BOUNCE, "purge", "purge", NULL,
+			  "for good: it can't be resubmitted"},
+	[OPTION_BY_TIME] = {TAKES_EXTEND, "by", "by", "T",
+			    "so much later: 12h, 2d"},
 	[OPTION_AGAINST_QUEUE] = {TAKES_CHECK, "against-queue", "against_queue",
 				  NULL, "what it means for queued mail"},
 	[OPTION_FOR] = {TAKES_FOR, "for", "for", "T",
@@ -222,6 +226,12 @@ json_t *args_to_order(const struct args *a)
 		json_object_set_new(order, "all", json_true());
 	if (a->values[OPTION_BOUNCE])
 		json_object_set_new(order, "bounce", json_true());
+	if (a->values[OPTION_PURGE])
+		json_object_set_new(order, "purge", json_true());
+	if (a->values[OPTION_BY_TIME] &&
+	    json_object_set_new(order, "by",
+				json_string(a->values[OPTION_BY_TIME])) != 0)
+		fine = false;
 	json_decref(filter);
 	json_decref(states);
 	json_decref(ids);

@@ -24,6 +24,7 @@ enum option_set {
 	TAKES_FOR = 256,
 	TAKES_REASON = 512,
 	TAKES_LIMIT = 1024,
+	TAKES_EXTEND = 2048,
 };
 
 enum option_id {
@@ -55,6 +56,8 @@ enum option_id {
 	OPTION_AGAINST_QUEUE,
 	OPTION_FOR,
 	OPTION_REASON,
+	OPTION_PURGE,
+	OPTION_BY_TIME,
 	OPTION_COUNT
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * change - the commands that change mail: resubmit, hold, release, remove.
+ * change - the commands that change mail: resubmit, hold, release, remove,
+ * extend.
  *
  * On a terminal a dry run counts first, and more than a few messages are
  * asked about; progress is shown while the work goes on.
@@ -24,6 +25,7 @@ static const struct verb resubmit = {"resubmit", "resubmitted",
 static const struct verb hold = {"hold", "held", "/v1/queue/hold"};
 static const struct verb release = {"release", "released", "/v1/queue/release"};
 static const struct verb removal = {"remove", "removed", "/v1/queue/remove"};
+static const struct verb extension = {"extend", "extended", "/v1/queue/extend"};
 
 /* ------- the request */
 
@@ -88,22 +90,30 @@ static int ask_daemon(struct context *x, const struct verb *verb,
 /* Why recipients were left alone, and what to do about it. */
 static const struct reason {
 	const char *key, *called, *why;
-	bool is_advice; /* for resubmit */
+	const struct verb *verb; /* that it is advice for; NULL: any */
 } reasons[] = {
-	{"held", "held", "add --held", true},
-	{"expired", "expired", "add --expired", true},
-	{"failed", "failed", "add --failed", true},
-	{"delivered", "delivered", "add --delivered", true},
-	{"active", "active", "being delivered right now", false},
-	{"no-route", "without a route", "no route matches today", false},
-	{"unknown", "unknown", "not in the queue", false},
-	{"gone", "gone", "settled in the meantime", false},
+	{"held", "held", "add --held", &resubmit},
+	{"expired", "expired", "add --expired", &resubmit},
+	{"failed", "failed", "add --failed", &resubmit},
+	{"delivered", "delivered", "add --delivered", &resubmit},
+	{"expired", "expired", "kept until trimmed; or add --purge", &removal},
+	{"failed", "failed", "kept until trimmed; or add --purge", &removal},
+	{"delivered", "delivered", "kept until trimmed; or add --purge",
+	 &removal},
+	{"expired", "expired", "use resubmit --expired", &extension},
+	{"active", "active", "being delivered right now", NULL},
+	{"removed", "removed by an operator", "name ids, or add --cause held",
+	 NULL},
+	{"no-route", "without a route", "no route matches today", NULL},
+	{"unknown", "unknown", "not in the queue", NULL},
+	{"gone", "gone", "settled in the meantime", NULL},
 };
 
-static const struct reason *reason_of(const char *key)
+static const struct reason *reason_of(const struct verb *verb, const char *key)
 {
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-		if (strcmp(reasons[i].key, key) == 0)
+		if (strcmp(reasons[i].key, key) == 0 &&
+		    (!reasons[i].verb || reasons[i].verb == verb))
 			return &reasons[i];
 	return NULL;
 }
@@ -114,14 +124,22 @@ static void print_skipped(const struct verb *verb, const json_t *result)
 	const char *key;
 
 	json_object_foreach(skipped, key, value) {
-		const struct reason *r = reason_of(key);
-		bool says_why = r && (!r->is_advice || verb == &resubmit);
+		const struct reason *r = reason_of(verb, key);
 
 		printf("%lld %s skipped%s%s\n",
 		       (long long)json_integer_value(value),
-		       r ? r->called : key, says_why ? ": " : "",
-		       says_why ? r->why : "");
+		       r ? r->called : key, r ? ": " : "", r ? r->why : "");
 	}
+}
+
+/* What a second delivery would contradict. */
+static void print_told(FILE *out, int64_t told)
+{
+	char recipients[HUMAN_TEXT_MAX];
+
+	human_count(recipients, told, "recipient");
+	fprintf(out, "the senders of %s were already told of failure\n",
+		recipients);
 }
 
 static int print_result(const struct context *x, const struct verb *verb,
@@ -143,11 +161,8 @@ static int print_result(const struct context *x, const struct verb *verb,
 		       dry ? verb->word : verb->past, recipients, messages);
 	if (!x->args.json)
 		print_skipped(verb, result);
-	if (!x->args.json && told > 0) {
-		human_count(recipients, told, "recipient");
-		printf("the senders of %s were already told of failure\n",
-		       recipients);
-	}
+	if (!x->args.json && told > 0)
+		print_told(stdout, told);
 	if (n == 0)
 		code = EXIT_NOTHING;
 	if (error[0] && (n > 0 || strcmp(error, "nothing matched") != 0))
@@ -174,6 +189,7 @@ static int confirm(struct context *x, const struct verb *verb, json_t *order)
 {
 	char recipients[HUMAN_TEXT_MAX], messages[HUMAN_TEXT_MAX];
 	json_t *result;
+	int64_t told;
 	bool few;
 	int code;
 
@@ -188,9 +204,12 @@ static int confirm(struct context *x, const struct verb *verb, json_t *order)
 	human_count(recipients, number_of(result, "recipients"), "recipient");
 	human_count(messages, number_of(result, "messages"), "message");
 	few = number_of(result, "messages") <= ASK_ABOVE_MESSAGES;
+	told = number_of(result, "told");
 	json_decref(result);
 	if (few)
 		return EXIT_DONE;
+	if (told > 0)
+		print_told(stderr, told);
 	fprintf(stderr, "%s %s in %s? [y/N] ", verb->word, recipients,
 		messages);
 	fflush(stderr);
@@ -247,6 +266,11 @@ int run_hold(struct context *x)
 int run_release(struct context *x)
 {
 	return change(x, &release);
+}
+
+int run_extend(struct context *x)
+{
+	return change(x, &extension);
 }
 
 int run_remove(struct context *x)

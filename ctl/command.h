@@ -61,6 +61,7 @@ command_run run_resubmit;
 command_run run_hold;
 command_run run_release;
 command_run run_remove;
+command_run run_extend;
 /* ctl/destination.c */
 command_run run_destination_list;
 command_run run_destination_probe;

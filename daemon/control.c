@@ -51,6 +51,7 @@ static const struct endpoint {
 	{EVHTTP_REQ_POST, "/v1/queue/hold", MAY_CHANGE, endpoint_hold},
 	{EVHTTP_REQ_POST, "/v1/queue/release", MAY_CHANGE, endpoint_release},
 	{EVHTTP_REQ_POST, "/v1/queue/remove", MAY_CHANGE, endpoint_remove},
+	{EVHTTP_REQ_POST, "/v1/queue/extend", MAY_CHANGE, endpoint_extend},
 	{EVHTTP_REQ_GET, "/v1/queue/", MAY_READ, endpoint_message},
 	{EVHTTP_REQ_GET, "/v1/trace/", MAY_READ, endpoint_trace},
 	{EVHTTP_REQ_GET, "/v1/audit", MAY_READ, endpoint_audit},

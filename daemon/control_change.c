@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * control_change - the endpoints that change mail: resubmit, hold, release,
- * remove; of one message or of a million.
+ * remove, extend; of one message or of a million.
  *
  * The work goes in slices, so that the main thread serves others in between:
  *
@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "daemon/audit.h"
 #include "daemon/endpoint.h"
 #include "daemon/notice.h"
@@ -71,7 +72,7 @@ struct work {
 	/* What is answered. */
 	uint64_t messages, recipients;
 	uint64_t skipped[SHOWN_STATES];
-	uint64_t no_route, unknown, gone;
+	uint64_t no_route, unknown, gone, removed;
 	uint64_t told; /* of those resubmitted */
 	bool failed;
 	struct err err;
@@ -126,6 +127,7 @@ static json_t *skipped(const struct work *w)
 	add_count(o, "no-route", w->no_route);
 	add_count(o, "unknown", w->unknown);
 	add_count(o, "gone", w->gone);
+	add_count(o, "removed", w->removed);
 	return o;
 }
 
@@ -238,6 +240,16 @@ static void set_actor(struct event *ev, const struct work *w)
 	ev->actor = xstrdup(w->actor);
 }
 
+/* The history says by how much. */
+static void set_extension(struct event *ev, int64_t by_ms)
+{
+	char by[UNITS_TEXT_MAX];
+
+	duration_text(by, by_ms);
+	free(ev->reply);
+	ev->reply = xasprintf("by %s", by);
+}
+
 /* Fills the next change and event of ed. */
 static void add_change(struct edit *ed, const struct recipient *r)
 {
@@ -250,13 +262,18 @@ static void add_change(struct edit *ed, const struct recipient *r)
 		.kind = w->order.verb->change,
 		.number = r->number,
 		.due_ms = w->view.now_ms,
+		.by_ms = w->order.by_ms,
 	};
 	event_init(ev);
 	ev->kind = w->order.verb->kind;
 	ev->number = r->number;
 	ev->time_ms = w->view.now_ms;
-	if (ch->kind == CHANGE_HOLD)
+	if (ch->kind == CHANGE_HOLD || ch->kind == CHANGE_DISCARD)
 		ev->cause = CAUSE_IS_HELD;
+	if (ch->kind == CHANGE_DISCARD)
+		ch->reply = "removed by an operator";
+	if (ch->kind == CHANGE_EXTEND)
+		set_extension(ev, ch->by_ms);
 	if (ch->kind == CHANGE_RESUBMIT && !set_route(ed, r, ch, ev)) {
 		event_release(ev);
 		w->no_route++;
@@ -281,6 +298,9 @@ static void choose(struct edit *ed, const struct message *m)
 			break;
 		case CHOICE_SKIP:
 			w->skipped[state]++;
+			break;
+		case CHOICE_REMOVED:
+			w->removed++;
 			break;
 		case CHOICE_YES:
 			add_change(ed, r);
@@ -400,6 +420,9 @@ static void add_notices(struct edit *ed)
 	notices_make(&ed->notices, store, w->view.conf, m, facts, n);
 	op->bounces = ed->notices.bounces;
 	op->nbounces = ed->notices.n;
+	for (size_t i = 0; i < n; i++)
+		if (ed->notices.told[i])
+			ed->changes[facts[i].event - ed->events].told = true;
 	free(facts);
 	message_free(m);
 }
@@ -556,4 +579,9 @@ void endpoint_release(struct call *c)
 void endpoint_remove(struct call *c)
 {
 	start(c, &verb_remove);
+}
+
+void endpoint_extend(struct call *c)
+{
+	start(c, &verb_extend);
 }

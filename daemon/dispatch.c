@@ -106,6 +106,7 @@ static bool is_outcome(const struct store_op *op)
 		case CHANGE_REMOVE:
 		case CHANGE_EXTEND:
 		case CHANGE_TOLD:
+		case CHANGE_DISCARD:
 		case CHANGE_KINDS:
 			break;
 		}

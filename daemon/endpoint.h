@@ -45,6 +45,7 @@ call_step endpoint_resubmit;
 call_step endpoint_hold;
 call_step endpoint_release;
 call_step endpoint_remove;
+call_step endpoint_extend;
 
 /* control_admin.c */
 call_step endpoint_reload;

@@ -50,15 +50,40 @@ const struct verb verb_release = {
 	.named = IN(HELD),
 };
 
+/* To where failed mail is; what is final is there, or needs no removing. */
 const struct verb verb_remove = {
 	.word = "remove",
 	.event = "removed",
+	.change = CHANGE_DISCARD,
+	.kind = EVENT_REMOVED,
+	.possible = IN_WAITING | IN(HELD) | IN_ACTIVE,
+	.usual = IN_WAITING | IN(HELD) | IN_ACTIVE,
+	.named = IN_WAITING | IN(HELD) | IN_ACTIVE,
+	.mentioned = IN_FINAL,
+};
+
+const struct verb verb_extend = {
+	.word = "extend",
+	.event = "extended",
+	.change = CHANGE_EXTEND,
+	.kind = EVENT_EXTENDED,
+	.possible = IN_WAITING | IN(HELD) | IN_ACTIVE,
+	.usual = IN_WAITING | IN(HELD) | IN_ACTIVE,
+	.named = IN_WAITING | IN(HELD) | IN_ACTIVE,
+	.mentioned = IN(EXPIRED),
+};
+
+const struct verb verb_purge = {
+	.word = "remove",
+	.event = "purged",
 	.change = CHANGE_REMOVE,
 	.kind = EVENT_REMOVED,
 	.possible = IN_WAITING | IN(HELD) | IN_FINAL | IN_ACTIVE,
 	.usual = IN_WAITING | IN(HELD) | IN_FINAL | IN_ACTIVE,
 	.named = IN_WAITING | IN(HELD) | IN_FINAL | IN_ACTIVE,
 };
+
+static const int64_t by_max_ms = INT64_C(3650) * 24 * 3600 * 1000;
 
 void order_init(struct order *o, const struct verb *verb)
 {
@@ -175,14 +200,48 @@ static enum status read_flag(bool *flag, const char *key, const json_t *value,
 	return ST_OK;
 }
 
+static bool is_removal(const struct order *o)
+{
+	return o->verb == &verb_remove || o->verb == &verb_purge;
+}
+
 static enum status read_bounce(struct order *o, const json_t *value,
 			       struct err *e)
 {
 	enum status st = read_flag(&o->bounce, "bounce", value, e);
 
-	if (st == ST_OK && o->bounce && o->verb != &verb_remove)
+	if (st == ST_OK && o->bounce && !is_removal(o))
 		st = err_perm(e, 5, 4, "bounce: only for what is removed");
 	return st;
+}
+
+static enum status read_purge(struct order *o, const json_t *value,
+			      struct err *e)
+{
+	bool purge = false;
+	enum status st = read_flag(&purge, "purge", value, e);
+
+	if (st != ST_OK)
+		return st;
+	if (!is_removal(o))
+		return err_perm(e, 5, 4, "purge: only for what is removed");
+	o->verb = purge ? &verb_purge : &verb_remove;
+	return ST_OK;
+}
+
+static enum status read_by(struct order *o, const json_t *value, struct err *e)
+{
+	const char *text = json_string_value(value);
+
+	if (o->verb != &verb_extend)
+		return err_perm(e, 5, 4, "by: only for what is extended");
+	if (!text || !duration_parse(text, &o->by_ms) || o->by_ms == 0 ||
+	    o->by_ms > by_max_ms)
+		return err_perm(e, 5, 4,
+				"by \"%.40s\": wants a duration such as 12h, "
+				"2d",
+				text ? text : "");
+	return ST_OK;
 }
 
 static enum status read_member(struct order *o, const char *key,
@@ -202,6 +261,10 @@ static enum status read_member(struct order *o, const char *key,
 		return read_flag(&o->progress, key, value, e);
 	if (strcmp(key, "bounce") == 0)
 		return read_bounce(o, value, e);
+	if (strcmp(key, "purge") == 0)
+		return read_purge(o, value, e);
+	if (strcmp(key, "by") == 0)
+		return read_by(o, value, e);
 	return err_perm(e, 5, 4, "unknown key \"%.60s\"", key);
 }
 
@@ -232,10 +295,19 @@ enum status order_parse(struct order *o, const json_t *request, struct err *e)
 	}
 	if (!o->filter.given && o->states == 0 && o->nids == 0 && !o->all)
 		return err_perm(e, 5, 4, "give a filter, ids, or all");
+	if (o->verb == &verb_extend && o->by_ms == 0)
+		return err_perm(e, 5, 4, "by: say by how much");
 	return join_states(o, e);
 }
 
 /* ------- choosing */
+
+/* Mail that was removed does not come back with what failed otherwise. */
+static bool is_buried(const struct order *o, const struct recipient *r)
+{
+	return o->verb == &verb_resubmit && recipient_is_discarded(r) &&
+	       o->nids == 0 && o->filter.cause == NULL;
+}
 
 enum choice order_choose(const struct order *o, const struct recipient *r,
 			 enum rcpt_state state)
@@ -250,7 +322,7 @@ enum choice order_choose(const struct order *o, const struct recipient *r,
 	if (wanted == 0)
 		wanted = named ? v->named : v->usual;
 	if ((wanted & v->possible & bit) != 0)
-		return CHOICE_YES;
+		return is_buried(o, r) ? CHOICE_REMOVED : CHOICE_YES;
 	/* Of states that were not asked for nothing needs to be said, unless
 	 * the message was named. */
 	if (named || (o->states & bit) != 0)

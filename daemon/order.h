@@ -6,6 +6,7 @@
  * Parsed from the JSON of a request:
  *	{"filter": {"cause": "tls", "older": "1h"}, "states": ["deferred"],
  *	 "ids": ["0QK..."], "all": false, "dry_run": false, "progress": false}
+ * and, where the verb takes it, "bounce": true, "purge": true, "by": "2d".
  *
  * Thread: none; pure.
  */
@@ -26,7 +27,8 @@ struct verb {
 	unsigned possible, usual, named;
 	unsigned mentioned;              /* left alone, and worth a word */
 };
-extern const struct verb verb_resubmit, verb_hold, verb_release, verb_remove;
+extern const struct verb verb_resubmit, verb_hold, verb_release, verb_remove,
+	verb_purge, verb_extend;
 
 struct order {
 	const struct verb *verb;
@@ -36,6 +38,7 @@ struct order {
 	size_t    nids;
 	bool all, dry_run, progress;
 	bool bounce;                     /* of a removal: senders are told */
+	int64_t by_ms;                   /* of an extension */
 };
 
 void order_init(struct order *o, const struct verb *verb);
@@ -44,8 +47,9 @@ void order_release(struct order *o);
 MUST_USE enum status order_parse(struct order *o, const json_t *request,
 				 struct err *e);
 
-enum choice { CHOICE_NO, CHOICE_SKIP, CHOICE_YES };
-/* SKIP: left alone because of its state, which should be said. */
+enum choice { CHOICE_NO, CHOICE_SKIP, CHOICE_REMOVED, CHOICE_YES };
+/* SKIP: left alone because of its state, which should be said; REMOVED: because
+ * an operator removed it, and it was neither named nor asked for by cause. */
 enum choice order_choose(const struct order *o, const struct recipient *r,
 			 enum rcpt_state state);
 

@@ -39,7 +39,7 @@ struct dsn {
 	const char *hostname, *postmaster;
 	const char *to;                  /* whom it goes to */
 	bool        to_postmaster;       /* in place of the sender */
-	bool        removed;             /* by an operator: it is not kept */
+	bool        removed;             /* by an operator */
 	const struct message *message;   /* what it is about */
 	const struct dsn_recipient *recipients;
 	size_t      n;

@@ -76,13 +76,15 @@ static struct message *take_message(struct work *w, uint64_t id)
 	return m;
 }
 
-static void count_settled(struct totals *t, enum rcpt_state state)
+static void count_settled(struct totals *t, const struct recipient *r)
 {
-	BUG_ON(!rcpt_state_is_final(state));
-	if (state == RCPT_DELIVERED)
+	BUG_ON(!rcpt_state_is_final(r->state));
+	if (r->state == RCPT_DELIVERED)
 		t->delivered++;
-	else if (state == RCPT_EXPIRED)
+	else if (r->state == RCPT_EXPIRED)
 		t->expired++;
+	else if (recipient_is_discarded(r))
+		t->removed++;
 	else
 		t->failed++;
 }
@@ -95,7 +97,7 @@ void settle_message(struct work *w, uint64_t id, struct row *rows, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		row_delete(w, id, bytes, &rows[i]);
-		count_settled(&w->ledger.totals, rows[i].recipient.state);
+		count_settled(&w->ledger.totals, &rows[i].recipient);
 		message_adopt(m, &rows[i].recipient);
 	}
 	body_delete(w, id);

@@ -42,7 +42,7 @@ static const char *const change_words[] = {
 	[CHANGE_HOLD] = "hold",		[CHANGE_RELEASE] = "release",
 	[CHANGE_RESUBMIT] = "resubmit", [CHANGE_REMOVE] = "remove",
 	[CHANGE_MOVE] = "move",		[CHANGE_EXTEND] = "extend",
-	[CHANGE_TOLD] = "tell",
+	[CHANGE_TOLD] = "tell",		[CHANGE_DISCARD] = "discard",
 };
 _Static_assert(ARRAY_LEN(change_words) == CHANGE_KINDS, "a change has no word");
 
@@ -395,6 +395,13 @@ static void told(struct recipient *r, const struct change *c, int64_t now_ms)
 	(void)r, (void)c, (void)now_ms;
 }
 
+static void discard(struct recipient *r, const struct change *c, int64_t now_ms)
+{
+	(void)c;
+	r->cause = CAUSE_IS_HELD;
+	settle(r, RCPT_FAILED, now_ms);
+}
+
 #define IN(state) (1U << RCPT_##state)
 #define IN_WAITING (IN(QUEUED) | IN(DEFERRED))
 #define IN_OPEN (IN_WAITING | IN(HELD))
@@ -416,11 +423,19 @@ static const struct rule {
 	[CHANGE_MOVE] = {IN_OPEN, move},
 	[CHANGE_EXTEND] = {IN_OPEN, extend},
 	[CHANGE_TOLD] = {IN_ALL, told},
+	[CHANGE_DISCARD] = {IN_OPEN, discard},
 };
 _Static_assert(ARRAY_LEN(rules) == CHANGE_KINDS, "a change has no rule");
 
+bool recipient_is_discarded(const struct recipient *r)
+{
+	return r->state == RCPT_FAILED && r->cause == CAUSE_IS_HELD;
+}
+
 static bool applies(const struct recipient *r, const struct change *c)
 {
+	if (c->kind == CHANGE_DELIVERED && recipient_is_discarded(r))
+		return true;
 	if ((rules[c->kind].states & (1U << r->state)) == 0)
 		return false;
 	if ((c->kind == CHANGE_RESUBMIT || c->kind == CHANGE_REMOVE) &&

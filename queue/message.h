@@ -120,6 +120,7 @@ enum change_kind {
 	CHANGE_MOVE, /* to another lane: routes changed */
 	CHANGE_EXTEND, /* expires later, by by_ms */
 	CHANGE_TOLD, /* nothing but told and warned */
+	CHANGE_DISCARD, /* removed, but kept as failed for a while */
 	CHANGE_KINDS
 };
 const char *change_word(enum change_kind k);
@@ -155,9 +156,15 @@ struct change {
  *   when it is named by its number: "all" never sends a second copy.  One
  *   whose address was lost to a damaged disk cannot be resubmitted.
  *   CHANGE_REMOVE changes nothing here; the store drops the row.
+ * - Discard applies to all that are not final: they are failed, with cause
+ *   held, until they are trimmed or resubmitted.  An attempt that was under way
+ *   still delivers them.
  */
 bool recipient_change(struct recipient *r, const struct change *c,
 		      int64_t now_ms);
+
+/* An operator removed it: it is kept like a failed one. */
+bool recipient_is_discarded(const struct recipient *r);
 
 /* When r expires under today's lifetime and hold_clock; the clock of a
  * stopped one stands still up to hold_clock_ms. */

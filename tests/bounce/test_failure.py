@@ -141,7 +141,7 @@ class Failure(bounce.Bounces):
         self.assertIn('removed', notice.words)
         self.assertEqual(notice.about[1]['Action'], 'failed')
         self.relay.wait_empty()
-        self.assertEqual(self.states(), {})
+        self.assertEqual(self.states(), {'failed': 1})
         self.end()
 
 

@@ -62,7 +62,7 @@ class Operator(scene.Scene):
         sent = self.defer()
         keep, gone = sent[1:], sent[0]
         self.assertEqual(self.changed('remove', gone.id), ('remove', 1, 1))
-        self.wait_states(deferred=N - 1)
+        self.wait_states(deferred=N - 1, failed=1)
         del self.ledger.sent[gone.key]
         self.accept_all()
         self.relay.ctl('resubmit', '--all', '--yes')

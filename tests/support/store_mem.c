@@ -238,6 +238,8 @@ static void settle(struct store_mem *s, struct entry *x)
 			s->gone.delivered++;
 		else if (state == RCPT_EXPIRED)
 			s->gone.expired++;
+		else if (recipient_is_discarded(&x->m->recipients[i]))
+			s->gone.removed++;
 		else
 			s->gone.failed++;
 	}

@@ -474,7 +474,22 @@ START_TEST(verbs_change_what_was_chosen)
 	expect_changed("release", "{\"all\":true}", MANY + 1);
 	expect_changed("remove", "{\"filter\":{\"recipient\":\"x@*\"}}", MANY);
 	expect_changed("remove", "{\"filter\":{\"recipient\":\"x@*\"}}", 0);
+	ck_assert_int_eq(count("/v1/queue?state=failed&cause=held"), MANY);
+	/* What was removed comes back only when it is asked for. */
+	o = ask("/v1/queue/resubmit",
+		"{\"states\":[\"failed\"],\"filter\":{\"sender\":\"a@*\"}}", 409);
+	ck_assert_int_eq(number(json_object_get(o, "skipped"), "removed"),
+			 MANY);
+	json_decref(o);
+	expect_changed("remove",
+		       "{\"filter\":{\"recipient\":\"x@*\"},\"purge\":true}",
+		       MANY);
 	ck_assert_int_eq(count("/v1/queue"), 2);
+	expect_changed("extend", "{\"all\":true,\"by\":\"2d\"}", 2);
+	json_decref(ask("/v1/queue/extend", "{\"all\":true}", 400));
+	json_decref(ask("/v1/queue/hold", "{\"all\":true,\"by\":\"2d\"}", 400));
+	json_decref(
+		ask("/v1/queue/hold", "{\"all\":true,\"purge\":true}", 400));
 	json_decref(ask("/v1/queue/remove", "{}", 400));
 	json_decref(ask("/v1/queue/remove", "[1]", 400));
 	stop();

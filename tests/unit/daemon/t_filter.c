@@ -199,8 +199,17 @@ static const struct {
 	{ &verb_hold, "{'ids':['0000000000001']}", RCPT_HELD, CHOICE_SKIP },
 	{ &verb_release, "{'all':true}", RCPT_HELD, CHOICE_YES },
 	{ &verb_release, "{'all':true}", RCPT_DEFERRED, CHOICE_NO },
-	{ &verb_remove, "{'filter':{'cause':'tls'}}", RCPT_EXPIRED,
+	{ &verb_remove, "{'filter':{'cause':'tls'}}", RCPT_DEFERRED,
 	  CHOICE_YES },
+	{ &verb_remove, "{'filter':{'cause':'tls'}}", RCPT_EXPIRED,
+	  CHOICE_SKIP },
+	{ &verb_remove, "{'filter':{'cause':'tls'},'purge':true}", RCPT_EXPIRED,
+	  CHOICE_YES },
+	{ &verb_extend, "{'filter':{'cause':'tls'},'by':'2d'}", RCPT_HELD,
+	  CHOICE_YES },
+	{ &verb_extend, "{'filter':{'cause':'tls'},'by':'2d'}", RCPT_EXPIRED,
+	  CHOICE_SKIP },
+	{ &verb_extend, "{'all':true,'by':'2d'}", RCPT_DELIVERED, CHOICE_NO },
 	{ &verb_remove, "{'states':['expired']}", RCPT_DEFERRED, CHOICE_NO },
 };
 

@@ -60,6 +60,7 @@ static const struct {
 	{CHANGE_MOVE, "QFH", "QFH"},
 	{CHANGE_EXTEND, "QFH", "QFH"},
 	{CHANGE_TOLD, "QFHDEL", "QFHDEL"},
+	{CHANGE_DISCARD, "QFH", "QFH"},
 };
 
 START_TEST(every_change_in_every_state)
@@ -104,6 +105,34 @@ START_TEST(what_does_not_apply_changes_nothing)
 	ck_assert(!r.uncertain && !r.told);
 	ck_assert_str_eq(r.lane, "cloud");
 	ck_assert_str_eq(r.reply, "");
+	recipient_release(&r);
+}
+END_TEST
+
+START_TEST(what_was_removed_may_still_arrive)
+{
+	struct recipient r = make(RCPT_DEFERRED);
+	struct change c = {.kind = CHANGE_DISCARD, .reply = "removed"};
+
+	ck_assert(recipient_change(&r, &c, NOW));
+	ck_assert_int_eq(r.state, RCPT_FAILED);
+	ck_assert_int_eq(r.cause, CAUSE_IS_HELD);
+	ck_assert_int_eq(r.since_ms, NOW);
+	ck_assert(recipient_is_discarded(&r));
+	c = (struct change){.kind = CHANGE_DEFERRED, .attempted = true};
+	ck_assert(!recipient_change(&r, &c, NOW));
+	c.kind = CHANGE_DELIVERED;
+	ck_assert(recipient_change(&r, &c, NOW));
+	ck_assert_int_eq(r.state, RCPT_DELIVERED);
+	ck_assert(!recipient_is_discarded(&r));
+	recipient_release(&r);
+
+	r = make(RCPT_HELD);
+	c = (struct change){.kind = CHANGE_DISCARD};
+	ck_assert(recipient_change(&r, &c, NOW));
+	c.kind = CHANGE_RESUBMIT;
+	ck_assert(recipient_change(&r, &c, NOW + 1));
+	ck_assert_int_eq(r.state, RCPT_QUEUED);
 	recipient_release(&r);
 }
 END_TEST
@@ -363,6 +392,7 @@ int main(void)
 	tcase_add_test(t, words_go_both_ways);
 	tcase_add_test(t, every_change_in_every_state);
 	tcase_add_test(t, what_does_not_apply_changes_nothing);
+	tcase_add_test(t, what_was_removed_may_still_arrive);
 	tcase_add_test(t, deferral);
 	tcase_add_test(t, deferral_leaves_a_held_one_held);
 	tcase_add_test(t, release_queues_at_once);

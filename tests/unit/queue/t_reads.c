@@ -502,6 +502,24 @@ CONTRACT_TEST(trim_of_expired_mail)
 	ck_assert_uint_eq(totals(s).expired, 2);
 }
 
+CONTRACT_TEST(trim_of_removed_mail)
+{
+	struct totals t;
+
+	enqueue(s, 1, 2, "abc");
+	change(s, 1, (struct change){.kind = CHANGE_FAILED, .number = 0});
+	change(s, 1, (struct change){.kind = CHANGE_DISCARD, .number = 1});
+	t = totals(s);
+	ck_assert_uint_eq(t.live[RCPT_FAILED], 2);
+	ck_assert_uint_eq(t.removed, 0);
+	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, 0, 0), 9), 1);
+	ck_assert_ptr_null(load(s, 1));
+	t = totals(s);
+	ck_assert_uint_eq(t.failed, 1);
+	ck_assert_uint_eq(t.removed, 1);
+	ck_assert(store_conserved(&t));
+}
+
 CONTRACT_TEST(trim_of_delivered_mail)
 {
 	const struct change c = {.kind = CHANGE_DELIVERED,
@@ -694,6 +712,7 @@ int main(void)
 		contract_only_what_happened_is_history,
 		contract_history_of_a_removed_message,
 		contract_trim_of_expired_mail,
+		contract_trim_of_removed_mail,
 		contract_trim_of_delivered_mail,
 		contract_resubmitted_mail_is_not_trimmed,
 		contract_destinations_are_remembered,
