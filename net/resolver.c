@@ -15,12 +15,17 @@
  *
  * libunbound cannot be told to forget.  resolver_forget() makes new contexts
  * and asks again there what is still under way.
+ *
+ * Contexts share nothing, but making and deleting one sets variables of the
+ * whole library, locks among them, without any lock.  So one thread at a time
+ * does that, for the milliseconds it takes; questions and answers need none.
  */
 #include "net/resolver.h"
 
 #include <arpa/nameser.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unbound-event.h>
 #include <unbound.h>
@@ -36,6 +41,9 @@ enum {
 enum family { FAMILY_V4, FAMILY_V6, FAMILIES };
 
 enum source { HOSTS_AND_DNS, DNS_ONLY, SOURCES };
+
+/* Contexts of all threads come and go under it. */
+static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct question {
 	struct lookup *lookup; /* borrowed: ours */
@@ -519,6 +527,7 @@ static enum status configure(const struct resolver *r, struct ub_ctx *ub,
 	return ST_OK;
 }
 
+/* Under the lock. */
 static enum status context_open(struct ub_ctx **out, const struct resolver *r,
 				enum source source, struct err *e)
 {
@@ -543,8 +552,10 @@ out:
 
 static void contexts_close(struct ub_ctx *ubs[SOURCES])
 {
+	pthread_mutex_lock(&contexts_lock);
 	for (enum source s = 0; s < SOURCES; s++)
 		ub_ctx_delete(ubs[s]);
+	pthread_mutex_unlock(&contexts_lock);
 }
 
 /* All or none. */
@@ -554,8 +565,10 @@ static enum status contexts_open(struct ub_ctx *out[SOURCES],
 	struct ub_ctx *ubs[SOURCES] = {NULL};
 	enum status st = ST_OK;
 
+	pthread_mutex_lock(&contexts_lock);
 	for (enum source s = 0; s < SOURCES && st == ST_OK; s++)
 		st = context_open(&ubs[s], r, s, e);
+	pthread_mutex_unlock(&contexts_lock);
 	if (st == ST_OK)
 		memcpy(out, ubs, sizeof(ubs));
 	else

@@ -525,6 +525,41 @@ START_TEST(many_at_once)
 }
 END_TEST
 
+/* A worker of several, that is told to forget again and again. */
+static void *forget_often(void *arg)
+{
+	struct event_base *own = event_base_new();
+	struct resolver_conf conf = {
+		.servers = arg, .hosts = hosts, .timeout_ms = 20000};
+	struct resolver *r = NULL;
+	struct err e;
+
+	if (!own || resolver_open(&r, own, &conf, &e) != ST_OK)
+		return NULL;
+	for (int i = 0; i < 8; i++)
+		resolver_forget(r);
+	resolver_close(r);
+	event_base_free(own);
+	return arg;
+}
+
+START_TEST(workers_forget_at_once)
+{
+	char servers[] = "127.0.0.1@53";
+	pthread_t threads[4];
+	void *done;
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, forget_often,
+						servers),
+				 0);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &done), 0);
+		ck_assert_ptr_nonnull(done);
+	}
+}
+END_TEST
+
 START_TEST(refuses_bad_servers)
 {
 	struct resolver_conf conf = {.servers = "127.0.0.1 nonsense",
@@ -556,6 +591,7 @@ static Suite *suite(void)
 	tcase_add_test(t, forgets_with_lookups_under_way);
 	tcase_add_test(t, does_anything_in_its_callback);
 	tcase_add_test(t, many_at_once);
+	tcase_add_test(t, workers_forget_at_once);
 	tcase_add_test(t, refuses_bad_servers);
 	suite_add_tcase(s, t);
 	return s;
