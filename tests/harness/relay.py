@@ -28,7 +28,7 @@ RELAYCTL = os.path.abspath(os.environ.get('RELAYCTL')
                            or f'{peer.TOP}/build/release/relayctl')
 STOP_S = 60
 FAULT = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|'
-                   r'runtime error:|BUG')
+                   r'runtime error:|relayd: (?:bug|out of memory):')
 
 
 def user():
@@ -182,7 +182,7 @@ class Relay:
                                  + self.log()[-4000:]) from None
         if status != 0:
             raise AssertionError(f'relayd ended with status {status}:\n'
-                                 + self.log()[-8000:])
+                                 + self.log()[-8000:] + self.report())
         self.check_log()
 
     def close(self):
@@ -196,9 +196,15 @@ class Relay:
         with open(self.logfile, encoding='utf-8', errors='replace') as f:
             return f.read()
 
+    def report(self):
+        """What is in the log beside its facts, whole; a sanitizer's words
+        mostly (those of tools/run-tests are in files of their own)."""
+        return ''.join(line for line in self.log().splitlines(True)
+                       if not line.startswith('time='))
+
     def check_log(self):
         if FAULT.search(self.log()):
-            raise AssertionError(f'in the log of relayd:\n{self.log()}')
+            raise AssertionError(f'in the log of relayd:\n{self.report()}')
 
     def ctl(self, *args, expect=0, timeout_s=120):
         """Runs relayctl; expect: its exit status, None: any."""
@@ -209,6 +215,8 @@ class Relay:
         # Bodies are bytes; nothing may be lost or mended.
         done.stdout = done.stdout.decode(errors='surrogateescape')
         done.stderr = done.stderr.decode(errors='surrogateescape')
+        if FAULT.search(done.stderr):
+            raise AssertionError(f'relayctl {" ".join(args)}: {done.stderr}')
         if expect is not None and done.returncode != expect:
             raise AssertionError(
                 f'relayctl {" ".join(args)}: exit {done.returncode}, not '
