@@ -8,8 +8,9 @@
  */
 #include "daemon/policy.h"
 
+#include <stdlib.h>
+
 #include "daemon/route.h"
-#include "smtp/address.h"
 #include "tls/session.h"
 
 static bool in_networks(const struct conf_source *s, const struct addr *addr)
@@ -124,13 +125,8 @@ enum status policy_sender(const struct conf_listener *listener,
 	return st != ST_OK && e->reply == 530 ? st : ST_OK;
 }
 
-static bool takes_recipient(const struct conf_source *s, const char *recipient)
+static bool takes_domain(const struct conf_source *s, const char *domain)
 {
-	char domain[DOMAIN_MAX + 1];
-
-	if (!s || s->recipients.n == 0)
-		return true;
-	address_domain_lower(domain, recipient);
 	/* RFC 5321 4.5.1: `postmaster` alone is always taken. */
 	if (domain[0] == '\0')
 		return true;
@@ -138,6 +134,16 @@ static bool takes_recipient(const struct conf_source *s, const char *recipient)
 		if (conf_domain_matches(s->recipients.at[i], domain))
 			return true;
 	return false;
+}
+
+static bool takes_recipient(const struct conf_source *s, const char *recipient)
+{
+	if (!s || s->recipients.n == 0)
+		return true;
+	char *domain = domain_of(recipient);
+	bool takes = takes_domain(s, domain);
+	free(domain);
+	return takes;
 }
 
 enum status policy_recipient(const struct conf *conf,

@@ -8,28 +8,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/domain.h"
 #include "smtp/address.h"
+
+char *domain_of(const char *address)
+{
+	char domain[DOMAIN_MAX + 1];
+	char *a_labels;
+
+	address_domain_lower(domain, address);
+	a_labels = domain_a_labels(domain);
+	/* Without A-labels it is nobody's in the configuration. */
+	return a_labels ? a_labels : xstrdup(domain);
+}
 
 const struct conf_route *route_for(const struct conf *conf, const char *address)
 {
-	char domain[DOMAIN_MAX + 1];
+	char *domain = domain_of(address);
 
-	address_domain_lower(domain, address);
 	/* RFC 5321 4.5.1: `postmaster` alone is ours; it goes where mail for
 	 * our own name goes. */
 	if (domain[0] == '\0') {
-		struct span name = span_of(conf->hostname);
-
-		if (name.len > DOMAIN_MAX)
-			name.len = DOMAIN_MAX;
-		for (size_t i = 0; i < name.len; i++) {
-			char c = name.at[i];
-
-			domain[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-		}
-		domain[name.len] = '\0';
+		free(domain);
+		domain = domain_plain(conf->hostname);
 	}
-	return conf_route_for(conf, domain);
+	const struct conf_route *route = conf_route_for(conf, domain);
+	free(domain);
+	return route;
 }
 
 char *destination_name(const struct conf_route *route,
@@ -45,15 +50,16 @@ char *destination_name(const struct conf_route *route,
 void place_init(struct place *p, const struct conf_route *route,
 		const char *address)
 {
-	char domain[DOMAIN_MAX + 1];
+	char *domain;
 
 	if (!route->mx) {
 		p->lane = xstrdup(route->name);
 		p->destination = destination_name(route, &route->hosts[0]);
 		return;
 	}
-	address_domain_lower(domain, address);
+	domain = domain_of(address);
 	p->lane = xasprintf("%s/%s", route->name, domain);
+	free(domain);
 	p->destination = xstrdup(p->lane);
 }
 

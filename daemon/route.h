@@ -13,6 +13,9 @@
 
 #include "conf/conf.h"
 
+/* The domain of an address as it is compared with those of the configuration:
+ * in lower case and A-labels; "" if it has none.  Owned by the caller. */
+MUST_USE char *domain_of(const char *address);
 /* The route of a recipient's address; NULL: none matches. */
 const struct conf_route *route_for(const struct conf *conf,
 				   const char *address);

@@ -10,8 +10,9 @@
 #include "net/mx.h"
 
 #include <arpa/nameser.h>
-#include <idn2.h>
 #include <stdlib.h>
+
+#include "net/domain.h"
 
 enum {
 	HOSTS_MAX = 100,
@@ -32,25 +33,6 @@ struct mx_lookup {
 
 /* ------- names */
 
-static char to_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* In lower case and without a final dot; the root is "". */
-static char *plain_name(const char *name)
-{
-	struct span s = span_of(name);
-	char *plain;
-
-	if (s.len > 0 && s.at[s.len - 1] == '.')
-		s.len--;
-	plain = span_dup(s);
-	for (char *p = plain; *p; p++)
-		*p = to_lower(*p);
-	return plain;
-}
-
 /* Neither an address nor something that no host is called. */
 static bool is_host(const char *name)
 {
@@ -64,36 +46,13 @@ static bool is_host(const char *name)
 	return is_name;
 }
 
-static bool is_ascii(const char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s > 0x7F)
-			return false;
-	return true;
-}
-
-/* RFC 5891.  NULL: it has no A-labels. */
-static char *a_labels(const char *domain)
-{
-	char *ascii = NULL, *plain;
-
-	if (is_ascii(domain))
-		return plain_name(domain);
-	if (idn2_to_ascii_8z(domain, &ascii,
-			     IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
-		return NULL;
-	plain = plain_name(ascii);
-	idn2_free(ascii);
-	return plain;
-}
-
 /* ------- the order */
 
 /* A record with what it is sorted by. */
 struct candidate {
 	uint16_t preference;
 	uint32_t shuffled; /* the order of equal preferences */
-	char *host; /* owned, as plain_name() has it */
+	char *host; /* owned, as domain_plain() has it */
 };
 
 /* The finalizer of MurmurHash3: each bit of x changes half of them. */
@@ -125,7 +84,7 @@ static struct candidate *sorted(const struct mx_record *records, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		c[i].preference = records[i].preference;
 		c[i].shuffled = mix(random + (uint32_t)i * 0x9E3779B9u);
-		c[i].host = plain_name(records[i].host);
+		c[i].host = domain_plain(records[i].host);
 	}
 	qsort(c, n, sizeof(*c), by_preference);
 	return c;
@@ -146,7 +105,7 @@ static bool is_null(const struct candidate *c, size_t n)
 static size_t count_better(const struct candidate *c, size_t n,
 			   const char *own_name)
 {
-	char *own = plain_name(own_name);
+	char *own = domain_plain(own_name);
 	size_t better = n;
 
 	for (size_t i = 0; i < n && better == n; i++)
@@ -392,7 +351,7 @@ struct mx_lookup *mx_start(struct resolver *r, const char *domain,
 	l->arg = arg;
 	l->own_name = xstrdup(own_name);
 	l->ttl_s = NEGATIVE_TTL_S;
-	l->domain = literal ? literal : a_labels(domain);
+	l->domain = literal ? literal : domain_a_labels(domain);
 	if (literal)
 		wait_for(l,
 			 lookup_start(r, l->domain, PORT_SMTP, on_literal, l));

@@ -148,6 +148,7 @@ START_TEST(networks_and_recipients)
 		{{"10.1.2.3", false, false, "a@contoso.com"}, "net"},
 		{{"11.1.2.3", false, false, "a@contoso.com"}, "open"},
 		{{"11.1.2.3", false, false, "a@X.CONTOSO.com"}, "open"},
+		{{"11.1.2.3", false, false, "a@\xc3\xbc.contoso.com"}, "open"},
 		{{"11.1.2.3", false, false, "postmaster"}, "open"},
 		{{"11.1.2.3", false, false, "a@b.example"}, "RCPT 7.1"},
 		{{"11.1.2.3", false, false, "a@notcontoso.com"}, "RCPT 7.1"},

@@ -42,12 +42,13 @@ static struct conf_route plain_route(void)
 
 /* ------- which route */
 
-static char *domains_a[] = {TEXT("contoso.com"), TEXT("relay.example.org")};
+static char *domains_a[] = {TEXT("contoso.com"), TEXT("relay.example.org"),
+			    TEXT("xn--bcher-kva.example")};
 static char *domains_b[] = {TEXT("*.contoso.com")};
 static char *domains_c[] = {TEXT("*")};
 
 static struct conf_route routes[] = {
-	{.name = TEXT("a"), .domains = {.at = domains_a, .n = 2}},
+	{.name = TEXT("a"), .domains = {.at = domains_a, .n = 3}},
 	{.name = TEXT("b"), .domains = {.at = domains_b, .n = 1}},
 	{.name = TEXT("c"), .domains = {.at = domains_c, .n = 1}},
 };
@@ -72,6 +73,17 @@ START_TEST(an_address_is_routed_by_its_domain_without_case)
 	ck_assert_str_eq(routed(3, "\"a@b\"@contoso.com"), "a");
 	ck_assert_str_eq(routed(3, "x@elsewhere.net"), "c");
 	ck_assert_str_eq(routed(2, "x@elsewhere.net"), "none");
+}
+END_TEST
+
+/* RFC 5890 2.3.2.4: a U-label and its A-label are the same name. */
+START_TEST(u_labels_are_routed_as_a_labels)
+{
+	ck_assert_str_eq(routed(3, "x@b\xc3\xbc" "cher.example"), "a");
+	ck_assert_str_eq(routed(3, "x@B\xc3\x9c" "CHER.Example"), "a");
+	ck_assert_str_eq(routed(3, "x@b\xc3\xbc" "cher.Contoso.com"), "b");
+	ck_assert_str_eq(routed(3, "x@XN--bcher-kva.example"), "a");
+	ck_assert_str_eq(routed(2, "x@\xe2\x80\x8b.example"), "none");
 }
 END_TEST
 
@@ -334,6 +346,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, an_address_is_routed_by_its_domain_without_case);
+	tcase_add_test(tc, u_labels_are_routed_as_a_labels);
 	tcase_add_test(tc, postmaster_alone_goes_where_our_own_name_goes);
 	tcase_add_test(tc, a_destination_is_named_by_route_host_and_port);
 	tcase_add_test(tc, a_lane_bears_the_name_of_its_route);
