@@ -15,46 +15,12 @@ BARE = re.compile(rb'(?<!\r)\n|\r(?!\n)|\0')
 REFUSED = '554 5.6.11 '
 
 
-class ChunkSession(sink.Session):
-    """Takes BDAT."""
-
-    chunks = b''
-
-    def do_bdat(self, rest):
-        size, _, last = rest.partition(' ')
-        while len(self.input) < int(size):
-            self.receive()
-        self.chunks += bytes(self.input[:int(size)])
-        del self.input[:int(size)]
-        if last.upper() == 'LAST':
-            arrival = sink.Arrival(
-                self.sender, tuple(self.recipients), self.chunks,
-                self.connection.tls, self.connection.number)
-            self.chunks, self.sender, self.recipients = b'', None, []
-            with self.sink.lock:
-                self.sink.arrivals.append(arrival)
-                self.sink.lock.notify_all()
-        self.say('250 2.0.0 Ok')
-
-
 class ChunkSink(sink.Sink):
     """A sink that offers CHUNKING."""
 
     def __init__(self, **options):
         super().__init__(**options)
         self.behaviour.ehlo = [*self.behaviour.ehlo, 'CHUNKING']
-
-    def _serve(self, client, connection):
-        session = ChunkSession(self, client, connection)
-        try:
-            session.run()
-        except (sink.Hangup, OSError, ValueError):
-            pass
-        finally:
-            with self.lock:
-                self.sockets.discard(client)
-                self.open -= 1
-            client.close()
 
 
 class Passage(unittest.TestCase):

@@ -66,10 +66,11 @@ def identity(name, certificate):
 
 class Relay:
     """sections: text made by route(), trust(), identity(); queue, listener
-    and top: options that differ from the tests' usual ones."""
+    and top: options that differ from the tests' usual ones; environment:
+    variables besides ours."""
 
     def __init__(self, *sections, queue=None, listener=None, top=None,
-                 sources='', start=True):
+                 sources='', start=True, environment=None):
         self.dir = net.temp_dir('relay')
         self.host = net.own_host()
         self.port = net.free_port()
@@ -84,6 +85,7 @@ class Relay:
         self.top = {'hostname': 'relay.example.com', 'user': user(),
                     'workers': 2, 'stop_timeout': '20s', **(top or {})}
         self.sources = sources
+        self.environment = environment or {}
         self.process = None
         try:
             for d in ('queue', 'run'):
@@ -142,7 +144,8 @@ class Relay:
             self.process = subprocess.Popen(
                 [RELAYD, '-f', '-c', self.conf], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, cwd=self.dir,
-                env=dict(os.environ, NOTIFY_SOCKET='@' + name))
+                env=dict(os.environ, NOTIFY_SOCKET='@' + name,
+                         **self.environment))
         ready = threading.Event()
         threading.Thread(target=self._listen, args=(notify, ready),
                          daemon=True).start()

@@ -64,6 +64,8 @@ class Hangup(Exception):
 
 
 class Sink:
+    session = None              # what serves a connection: Session
+
     def __init__(self, certificate=None, host=None, port=0):
         self.host = host or net.own_host()
         self.behaviour = Behaviour()
@@ -134,7 +136,7 @@ class Sink:
 
     def _serve(self, client, connection):
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        session = Session(self, client, connection)
+        session = (self.session or Session)(self, client, connection)
         try:
             session.run()
         except (Hangup, OSError, ValueError) as e:

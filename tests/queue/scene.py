@@ -23,13 +23,15 @@ class Scene(unittest.TestCase):
     queue = {}
     listener = {}
     out = {}                # of the route
+    environment = {}        # of relayd
 
     def setUp(self):
         self.ledger = Ledger()
         self.hop = Sink()
         self.addCleanup(self.hop.close)
         self.relay = Relay(*self.sections(), queue=self.queue,
-                           listener=self.listener)
+                           listener=self.listener,
+                           environment=self.environment)
         self.addCleanup(self.relay.close)
 
     def sections(self):
