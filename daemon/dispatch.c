@@ -38,6 +38,7 @@ struct lane *dispatch_lane(struct dispatch *d, const char *name)
 		l = lane_new(name);
 		lane_set_route(
 			l, lane_route(d->snapshot->conf, l->name, &l->domain));
+		memory_apply(d, l);
 		HASH_ADD_KEYPTR(hh, d->lanes, l->name, strlen(l->name), l);
 	}
 	return l;
@@ -209,80 +210,6 @@ void dispatch_committed(void *arg, const struct store_op *const *ops, size_t n)
 	mailbox_post(relay->dispatch->mail, &b->note);
 }
 
-/* ------- destinations written down */
-
-struct remembrance {
-	struct write write;
-	struct destination_record record;
-};
-
-static void on_remembered(struct note *note)
-{
-	struct remembrance *r =
-		CONTAINER_OF(note, struct remembrance, write.done);
-
-	/* If it could not be written, a restart begins with a probe: no harm,
-	 * unless it was to be left alone. */
-	if (r->write.op.status != ST_OK && r->record.suspended)
-		log_fact(LOG_ERROR, 0, "suspension-unwritten",
-			 F_STR("destination", r->record.name),
-			 F_STR("text", r->write.op.err.text));
-	store_op_release(&r->write.op);
-	destination_record_release(&r->record);
-	free(r);
-}
-
-void dispatch_remember(struct dispatch *d, const struct destination *dest)
-{
-	struct remembrance *r = xcalloc(1, sizeof(*r));
-
-	destination_to_record(dest, &r->record);
-	r->write.op.verb = STORE_DESTINATION;
-	r->write.op.destination = &r->record;
-	r->write.done.run = on_remembered;
-	writer_submit(d->relay->writer, &r->write);
-}
-
-static void log_suspension(const struct destination *dest, const char *actor)
-{
-	bool on = dest->state == DESTINATION_SUSPENDED;
-	char until[CLOCK_RFC3339_MAX];
-
-	if (dest->until_wall_ms != 0)
-		clock_rfc3339(until, dest->until_wall_ms);
-	log_fact(LOG_INFO, 0,
-		 on ? "destination-suspended" : "destination-resumed",
-		 F_STR("destination", dest->name), F_STR("actor", actor),
-		 F_STR("until", dest->until_wall_ms != 0 ? until : NULL),
-		 F_STR("reason", on && dest->reason[0] ? dest->reason : NULL));
-}
-
-static void recall_destinations(struct dispatch *d)
-{
-	struct store *store = d->relay->store;
-	struct destination_record *records;
-	struct err e;
-	size_t n;
-
-	if (store->ops->destinations(store, &records, &n, &e) != ST_OK) {
-		log_text(LOG_ERROR, "destinations-unread", "%s", e.text);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct lane *l;
-
-		for (l = d->lanes; l; l = l->hh.next) {
-			struct destination *dest =
-				lane_destination(l, records[i].name);
-			if (dest)
-				destination_recall(dest, &records[i],
-						   clock_mono_ms());
-		}
-		destination_record_release(&records[i]);
-	}
-	free(records);
-}
-
 /* ------- deliveries come back */
 
 static void on_returned(struct note *note)
@@ -301,33 +228,10 @@ void dispatch_throw(struct dispatch *d, struct delivery *delivery)
 
 /* ------- questions */
 
-/* A name as it is matches too, brackets or not. */
-static bool asked_for(const struct dispatch_question *q,
-		      const struct destination *dest)
+bool dispatch_asked_for(const struct dispatch_question *q, const char *name)
 {
-	return !q->pattern || strcmp(q->pattern, dest->name) == 0 ||
-	       fnmatch(q->pattern, dest->name, 0) == 0;
-}
-
-static void suspend(struct dispatch *d, struct dispatch_question *q,
-		    struct lane *l, struct destination *dest)
-{
-	destination_suspend(dest, q->until_ms, q->reason, clock_wall_ms());
-	dispatch_remember(d, dest);
-	lane_unpark(l);
-	log_suspension(dest, q->actor);
-	q->nchanged++;
-}
-
-void dispatch_resume(struct dispatch *d, struct lane *l,
-		     struct destination *dest, const char *actor)
-{
-	if (!destination_resume(dest, clock_wall_ms()))
-		return;
-	dispatch_remember(d, dest);
-	log_suspension(dest, actor);
-	l->more_due = true;
-	l->more_waiting = true;
+	return !q->pattern || strcmp(q->pattern, name) == 0 ||
+	       fnmatch(q->pattern, name, 0) == 0;
 }
 
 static void obey(struct dispatch *d, struct dispatch_question *q,
@@ -344,7 +248,8 @@ static void obey(struct dispatch *d, struct dispatch_question *q,
 		dest->probe_asked = true;
 		return;
 	case ORDER_SUSPEND:
-		suspend(d, q, l, dest);
+		dispatch_suspend(d, l, dest, q);
+		q->nchanged++;
 		return;
 	case ORDER_RESUME:
 		q->nchanged += dest->state == DESTINATION_SUSPENDED;
@@ -397,15 +302,18 @@ static void on_asked(struct note *note)
 		for (size_t i = 0; i < l->ndestinations; i++) {
 			struct destination *dest = l->destinations[i];
 
-			if (!asked_for(q, dest))
+			if (!dispatch_asked_for(q, dest->name))
 				continue;
 			obey(d, q, l, dest);
+			if (dest->state == DESTINATION_SUSPENDED)
+				memory_shown(d, dest->name);
 			q->views = xrealloc(q->views, q->nviews + 1,
 					    sizeof(*q->views));
 			destination_view(dest, mono_ms, wall_ms,
 					 &q->views[q->nviews]);
 			q->views[q->nviews++].lane = xstrdup(l->name);
 		}
+	memory_asked(d, q);
 	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
 		dispatch_forget_dns(d);
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
@@ -458,6 +366,7 @@ static void take_snapshot(struct dispatch *d, struct snapshot *snapshot)
 		lane_unpark(l);
 		lane_set_route(l,
 			       lane_route(snapshot->conf, l->name, &l->domain));
+		memory_apply(d, l);
 		for (size_t i = 0; i < l->ndestinations; i++) {
 			l->destinations[i]->connections = 0;
 			l->destinations[i]->in_flight = 0;
@@ -508,15 +417,6 @@ static bool is_over(const struct dispatch *d)
 	return d->stopping && d->deliveries == 0;
 }
 
-/* What an operator decided outlives the mail. */
-static bool is_suspended(const struct lane *l)
-{
-	for (size_t i = 0; i < l->ndestinations; i++)
-		if (l->destinations[i]->state == DESTINATION_SUSPENDED)
-			return true;
-	return false;
-}
-
 /* There is a lane for each domain that MX decides on; those without mail go,
  * or there would be one for each domain ever written to. */
 static void forget_idle_lanes(struct dispatch *d)
@@ -525,7 +425,7 @@ static void forget_idle_lanes(struct dispatch *d)
 
 	for (l = d->lanes; l; l = next) {
 		next = l->hh.next;
-		if (!l->domain || !lane_is_idle(l) || is_suspended(l))
+		if (!l->domain || !lane_is_idle(l))
 			continue;
 		for (size_t i = 0; i < l->ndestinations; i++) {
 			struct destination *dest = l->destinations[i];
@@ -549,6 +449,7 @@ static void turn(struct dispatch *d)
 	for (l = d->lanes; l; l = l->hh.next)
 		lane_advance(d, l);
 	forget_idle_lanes(d);
+	memory_turn(d);
 	upkeep_turn(d);
 }
 
@@ -604,7 +505,7 @@ enum status dispatch_open(struct dispatch **out, struct relay *relay,
 	}
 	take_snapshot(d, snapshot);
 	find_lanes(d);
-	recall_destinations(d);
+	memory_open(d);
 	upkeep_start(d);
 	atomic_store(&d->turned_mono_ms, clock_mono_ms());
 	*out = d;
@@ -688,6 +589,7 @@ void dispatch_close(struct dispatch *d)
 		HASH_DEL(d->lanes, l);
 		lane_free(l);
 	}
+	memory_close(d);
 	snapshot_unref(d->snapshot);
 	mailbox_close(d->mail);
 	free(d);

@@ -116,8 +116,10 @@ static void on_answered(struct note *note)
 	if (l) {
 		l->asking = false;
 		/* A reload may have made it another kind of lane. */
-		if (l->route && l->domain && q->epoch == d->dns_epoch)
+		if (l->route && l->domain && q->epoch == d->dns_epoch) {
 			apply(d, l, &q->answer);
+			memory_apply(d, l);
+		}
 	}
 	unlink_query(d, q);
 	mx_query_free(q);

@@ -5,6 +5,7 @@
  *	dispatch.c          the thread, its notes and its turn
  *	dispatch_lane.c     reads ahead, gives out, defers what is blocked
  *	dispatch_mx.c       the hosts of lanes where MX decides
+ *	dispatch_memory.c   what is written down of destinations
  *	dispatch_upkeep.c   expiry, trimming, moving mail to today's routes
  *	lane.c, destination.c   the pure parts
  *
@@ -30,6 +31,7 @@ struct dispatch {
 	bool     stopping;
 	unsigned resubmits;              /* under way */
 	struct mx_query *queries;        /* under way */
+	struct suspension *suspensions;  /* hash, of every suspended name */
 	unsigned dns_epoch;              /* answers asked for in another one
 					    are forgotten */
 	int64_t  wake_mono_ms;           /* when the next turn is due at the
@@ -54,8 +56,26 @@ struct active *dispatch_active(struct dispatch *d, uint64_t id,
 void dispatch_activate(struct dispatch *d, struct lane *l, uint64_t id,
 		       uint32_t number);
 void dispatch_release(struct dispatch *d, uint64_t id, uint32_t number);
+/* Does the question's pattern match?  A name as it is does, too, brackets or
+ * not. */
+bool dispatch_asked_for(const struct dispatch_question *q, const char *name);
+
+/* dispatch_memory.c */
+void memory_open(struct dispatch *d);
+void memory_close(struct dispatch *d);
+/* Ends the suspensions whose time is over and that no lane has. */
+void memory_turn(struct dispatch *d);
+/* Suspends what is to be suspended of a lane's new destinations. */
+void memory_apply(struct dispatch *d, struct lane *l);
+/* A question: this suspended destination stands in the answer already ... */
+void memory_shown(struct dispatch *d, const char *name);
+/* ... and then those that no lane has. */
+void memory_asked(struct dispatch *d, struct dispatch_question *q);
 /* Writes its state down. */
 void dispatch_remember(struct dispatch *d, const struct destination *dest);
+void dispatch_suspend(struct dispatch *d, struct lane *l,
+		      struct destination *dest,
+		      const struct dispatch_question *q);
 /* Ends a suspension; actor NULL: its time is over. */
 void dispatch_resume(struct dispatch *d, struct lane *l,
 		     struct destination *dest, const char *actor);

@@ -55,19 +55,6 @@ static struct destination *keep(struct lane *l, const struct conf_route *route,
 	return NULL;
 }
 
-/* Policies change, what an operator decided does not. */
-static void keep_suspension(const struct lane *l, struct destination *d)
-{
-	for (size_t i = 0; i < l->ndestinations; i++) {
-		const struct destination *old = l->destinations[i];
-
-		if (old && old->state == DESTINATION_SUSPENDED &&
-		    strcmp(old->name, d->name) == 0)
-			destination_suspend(d, old->until_wall_ms, old->reason,
-					    old->since_wall_ms);
-	}
-}
-
 static void replace_destinations(struct lane *l, struct destination **list,
 				 size_t n)
 {
@@ -89,10 +76,8 @@ static void set_hosts(struct lane *l, const struct conf_route *route,
 		char *name = destination_name(route, &hosts[i]);
 
 		list[i] = keep(l, route, name);
-		if (!list[i]) {
+		if (!list[i])
 			list[i] = destination_new(route, &hosts[i]);
-			keep_suspension(l, list[i]);
-		}
 		list[i]->route = route;
 		free(name);
 	}
@@ -146,8 +131,7 @@ void lane_set_hosts(struct lane *l, char *const *names, size_t n, uint16_t port)
 	free(hosts);
 }
 
-void lane_set_unknown(struct lane *l, const struct failure *f, int64_t probe_ms,
-		      int64_t mono_ms, int64_t wall_ms)
+struct destination *lane_stand_in(struct lane *l)
 {
 	struct destination *d = keep(l, l->route, l->name);
 
@@ -158,10 +142,17 @@ void lane_set_unknown(struct lane *l, const struct failure *f, int64_t probe_ms,
 		free(d->name);
 		d->name = xstrdup(l->name);
 	}
-	(void)destination_fails(d, f, probe_ms, mono_ms, wall_ms);
 	struct destination **list = xcalloc(1, sizeof(struct destination *));
 	list[0] = d;
 	replace_destinations(l, list, 1);
+	return d;
+}
+
+void lane_set_unknown(struct lane *l, const struct failure *f, int64_t probe_ms,
+		      int64_t mono_ms, int64_t wall_ms)
+{
+	(void)destination_fails(lane_stand_in(l), f, probe_ms, mono_ms,
+				wall_ms);
 }
 
 bool lane_is_unknown(const struct lane *l, const struct destination *d)

@@ -76,8 +76,10 @@ void lane_set_route(struct lane *l, const struct conf_route *route);
 /* MX: the hosts of an answer, in order; strings are copied. */
 void lane_set_hosts(struct lane *l, char *const *hosts, size_t n,
 		    uint16_t port);
-/* MX: the question failed: a destination of the lane's own name, failing, stands
- * for those that are not known. */
+/* MX: a destination of the lane's own name, which it may have already, stands for
+ * those that are not known; borrowed. */
+struct destination *lane_stand_in(struct lane *l);
+/* The same, failing: the question failed. */
 void lane_set_unknown(struct lane *l, const struct failure *f,
 		      int64_t probe_ms, int64_t mono_ms, int64_t wall_ms);
 /* Is it a destination of that kind? */

@@ -129,6 +129,27 @@ class Partly(Failing):
         self.check_deferred('to-failure.dns.test', 'dns-servfail')
 
 
+class Suspended(Failing):
+
+    def test_domain(self):
+        """Whose hosts nobody knows: it stays suspended when they are known,
+        and after a restart."""
+        name = self.domain('unknown', 'a')
+        self.dns.fail(name, 'SERVFAIL')
+        messages = [self.check_deferred(name, 'dns-servfail')]
+        self.relay.ctl('destination', 'suspend', f'out/{name}')
+        self.domain('unknown', 'a')
+        self.relay.ctl('resubmit', messages[0])
+        messages.append(self.check_deferred(name, 'suspended'))
+        self.relay.kill()
+        self.relay.start()
+        messages.append(self.check_deferred(name, 'suspended'))
+        self.relay.ctl('destination', 'resume', f'out/{name}')
+        for message in messages:
+            event = self.last_of(message, 'delivered')
+            self.assertEqual(self.name(event['destination']), 'a')
+
+
 class Nonsense(Failing):
     """Answers that are none.  Whether that is silence or failure is up to the
     resolver; that it says nothing of the domain is not."""

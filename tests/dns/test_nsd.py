@@ -6,7 +6,7 @@ import time
 import unittest
 
 # It knows where the harness is.
-from scene import A, B, C, DEAD, OWN_NAME, Scene
+from scene import A, B, C, DEAD, OWN_NAME, Scene, net
 from nsd import Nsd
 
 # Names without a dot at the end are within the zone.
@@ -111,6 +111,7 @@ _srv._tcp MX 10 b
 xn--mnchen-3ya MX 10 a
 deep.er.and.deeper MX 10 a
 upper MX 10 B
+upper-a MX 10 A
 parent MX 10 a
 child.parent A {B}
 ''' + ''.join(f'crowd MX {n + 10} {"x" * 40}{n}\n' for n in range(120)
@@ -328,6 +329,64 @@ class Names(Shapes):
     def test_case(self):
         self.delivered('ONE', 'a')
         self.delivered('upper', 'b')
+
+
+class Suspended(Shapes):
+    """A suspension belongs to the host, whichever domain leads there, and
+    is not forgotten while no mail does."""
+
+    def suspend(self, *options):
+        self.delivered('one', 'a')
+        self.host = f'out/a.dns.test:{self.port}'
+        self.relay.ctl('destination', 'suspend', self.host, *options)
+
+    def shown(self):
+        """The rows of the host in the list of destinations."""
+        return [row for row in self.relay.ctl_json('destination', 'list')
+                if row['destination'] == self.host]
+
+    def restart(self):
+        self.relay.kill()
+        self.relay.start()
+
+    def test_outlives_a_restart(self):
+        self.suspend('--reason', 'Kabel 7')
+        messages = [self.check_deferred('one.dns.test', 'suspended'),
+                    self.check_deferred('deep.er.and.deeper.dns.test',
+                                        'suspended')]
+        self.restart()
+        messages += [self.check_deferred('one.dns.test', 'suspended'),
+                     self.check_deferred('upper-a.dns.test', 'suspended')]
+        self.delivered('own-last', 'b')
+        self.relay.ctl('destination', 'resume', self.host)
+        for message in messages:
+            self.last_of(message, 'delivered')
+        self.restart()
+        self.assertEqual(self.shown(), [])
+        self.delivered('one', 'a')
+
+    def test_is_shown_and_ended_without_mail(self):
+        self.suspend('--reason', 'Kabel 8')
+        self.restart()
+        row, = self.shown()
+        self.assertEqual((row['state'], row['reason']),
+                         ('suspended', 'Kabel 8'))
+        self.relay.ctl('destination', 'suspend', self.host, '--reason', 'x')
+        self.restart()
+        row, = self.shown()
+        self.assertEqual((row['state'], row['reason']), ('suspended', 'x'))
+        row, = self.relay.ctl_json('destination', 'resume', self.host)
+        self.assertEqual((row['destination'], row['state']),
+                         (self.host, 'up'))
+        self.assertEqual(self.shown(), [])
+        self.restart()
+        self.delivered('one', 'a')
+
+    def test_ends_without_mail(self):
+        self.suspend('--for', '1s')
+        self.restart()
+        net.wait_for('its end', lambda: not self.shown(), 30)
+        self.delivered('one', 'a')
 
 
 class Changes(Scene):

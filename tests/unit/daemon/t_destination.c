@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 static struct host_port hosts[] = {
-	{ .host = (char[]){ "a.example" }, .port = 25 },
-	{ .host = (char[]){ "b.example" }, .port = 2525 },
+	{.host = (char[]){"a.example"}, .port = 25},
+	{.host = (char[]){"b.example"}, .port = 2525},
 };
 
 static char out[] = "out";
@@ -124,8 +124,8 @@ START_TEST(test_recalled_is_probed_at_once)
 		.failing = true,
 		.cause = CAUSE_IS_TLS_CERT_EXPIRED,
 		.since_ms = 42,
-		.reply = (char[]){ "was expired" },
-		.reason = (char[]){ "" },
+		.reply = (char[]){"was expired"},
+		.reason = (char[]){""},
 	};
 
 	destination_recall(dest, &r, 1000);
@@ -140,8 +140,8 @@ START_TEST(test_suspended_stays_so)
 	const struct destination_record r = {
 		.suspended = true,
 		.until_ms = 900,
-		.reply = (char[]){ "" },
-		.reason = (char[]){ "maintenance" },
+		.reply = (char[]){""},
+		.reason = (char[]){"maintenance"},
 	};
 	struct failure f;
 
@@ -185,8 +185,8 @@ END_TEST
 
 START_TEST(test_mx_hosts_come_and_go)
 {
-	char *first[] = { (char[]){ "mx1.x" }, (char[]){ "mx2.x" } };
-	char *second[] = { (char[]){ "mx2.x" }, (char[]){ "mx3.x" } };
+	char *first[] = {(char[]){"mx1.x"}, (char[]){"mx2.x"}};
+	char *second[] = {(char[]){"mx2.x"}, (char[]){"mx3.x"}};
 	struct lane *l = lane_new("out/x");
 
 	route.mx = true;
@@ -252,19 +252,30 @@ START_TEST(test_suspend_and_resume)
 }
 END_TEST
 
-START_TEST(test_policy_changes_keep_a_suspension)
+START_TEST(test_stand_in_is_kept_while_suspended)
 {
-	struct conf_route other = a_route();
-	struct lane *l = lane_new("out");
+	const struct failure f = {
+		.status = ST_TEMP,
+		.reach = AT_DESTINATION,
+		.cause = CAUSE_IS_DNS_SERVFAIL,
+	};
+	struct conf_route mx = a_route();
+	struct lane *l = lane_new("out/example.com");
+	struct destination *d;
 
-	lane_set_route(l, &route);
-	destination_suspend(l->destinations[1], 9000, "moved", 100);
-	other.tls = CONF_TLS_OPPORTUNISTIC;
-	lane_set_route(l, &other);
-	ck_assert_int_eq(l->destinations[0]->state, DESTINATION_UP);
-	ck_assert_int_eq(l->destinations[1]->state, DESTINATION_SUSPENDED);
-	ck_assert_int_eq(l->destinations[1]->until_wall_ms, 9000);
-	ck_assert_str_eq(l->destinations[1]->reason, "moved");
+	mx.mx = true;
+	l->domain = strchr(l->name, '/') + 1;
+	lane_set_route(l, &mx);
+	d = lane_stand_in(l);
+	ck_assert_ptr_eq(l->destinations[0], d);
+	ck_assert_str_eq(d->name, l->name);
+	ck_assert(lane_is_unknown(l, d));
+	destination_suspend(d, 9000, "moved", 100);
+	ck_assert_ptr_eq(lane_stand_in(l), d);
+	lane_set_unknown(l, &f, 10, 1, 200);
+	ck_assert_uint_eq(l->ndestinations, 1);
+	ck_assert_ptr_eq(l->destinations[0], d);
+	ck_assert_int_eq(d->state, DESTINATION_SUSPENDED);
 	lane_free(l);
 }
 END_TEST
@@ -312,7 +323,7 @@ int main(void)
 	tcase_add_test(tc, test_reload_keeps_what_is_the_same);
 	tcase_add_test(tc, test_mx_hosts_come_and_go);
 	tcase_add_test(tc, test_suspend_and_resume);
-	tcase_add_test(tc, test_policy_changes_keep_a_suspension);
+	tcase_add_test(tc, test_stand_in_is_kept_while_suspended);
 	tcase_add_test(tc, test_ready_list_keeps_order);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
