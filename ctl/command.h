@@ -54,6 +54,8 @@ command_run run_queue_list;
 command_run run_queue_summary;
 /* ctl/show.c */
 command_run run_queue_show;
+/* ctl/explain.c */
+command_run run_queue_explain;
 /* ctl/trace.c */
 command_run run_trace;
 /* ctl/change.c */

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * control_message - the endpoint that shows one message: envelope and
- * headers, its body, or all of it as it was received.
+ * headers, its body, all of it as it was received, or what holds it.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
 
 #include "base/units.h"
 #include "daemon/endpoint.h"
+#include "daemon/explain.h"
 
 enum { HEADERS_SHOWN_MAX = 256 * 1024, PIECE_MAX = 1 << 20 };
 
-enum part { PART_ENVELOPE, PART_RAW, PART_BODY };
+enum part { PART_ENVELOPE, PART_RAW, PART_BODY, PART_EXPLAIN };
 
 struct show {
 	uint64_t id;
@@ -107,7 +108,7 @@ static void send_envelope(struct call *c, struct span headers)
 	call_answer(c, 200, o);
 }
 
-/* ------- the three forms */
+/* ------- the forms */
 
 static void on_view(struct call *c)
 {
@@ -123,6 +124,18 @@ static void on_view(struct call *c)
 	else
 		send_envelope(c, SPAN("(damaged)\r\n"));
 	buf_release(&b);
+}
+
+static void explain_each(struct call *c)
+{
+	struct show *s = c->state;
+	struct view v = call_view(c);
+
+	call_stream(c, "application/x-ndjson");
+	for (size_t i = 0; i < s->message->nrecipients; i++)
+		call_line(s->out,
+			  explain_view(&v, s->id, &s->message->recipients[i]));
+	call_send(c, s->out, call_end);
 }
 
 static void show_raw(struct call *c)
@@ -150,7 +163,7 @@ static void show_body(struct call *c)
 	send_pieces(c);
 }
 
-/* "ID", "ID/raw", "ID/body" */
+/* "ID", "ID/raw", "ID/body", "ID/explain" */
 static bool rest_parse(char *rest, uint64_t *id, enum part *part)
 {
 	char *slash = strchr(rest, '/');
@@ -162,6 +175,8 @@ static bool rest_parse(char *rest, uint64_t *id, enum part *part)
 			*part = PART_RAW;
 		else if (strcmp(slash + 1, "body") == 0)
 			*part = PART_BODY;
+		else if (strcmp(slash + 1, "explain") == 0)
+			*part = PART_EXPLAIN;
 		else
 			return false;
 	}
@@ -198,6 +213,8 @@ void endpoint_message(struct call *c)
 		show_raw(c);
 	else if (part == PART_BODY)
 		show_body(c);
+	else if (part == PART_EXPLAIN)
+		call_ask(c, ORDER_VIEW, NULL, explain_each);
 	else
 		call_ask(c, ORDER_VIEW, NULL, on_view);
 }

@@ -212,9 +212,15 @@ void destination_view(const struct destination *d, int64_t mono_ms,
 		.since_ms = d->since_wall_ms,
 		.until_ms = d->until_wall_ms,
 		.connections = d->connections,
+		.max_connections = d->route->max_connections,
+		.in_flight = d->in_flight,
+		.window = d->ramp.window,
 		.reply = xstrdup(d->reply),
 		.reason = xstrdup(d->reason),
 	};
 	if (d->next_probe_mono_ms != INT64_MAX)
 		out->next_probe_ms = wall_ms + d->next_probe_mono_ms - mono_ms;
+	if (d->pause_until_mono_ms > mono_ms)
+		out->pause_until_ms =
+			wall_ms + d->pause_until_mono_ms - mono_ms;
 }

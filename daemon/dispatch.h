@@ -55,7 +55,9 @@ struct destination_view {
 	int64_t  since_ms;               /* wall; 0: since the start */
 	int64_t  next_probe_ms;          /* wall; 0: none is planned */
 	int64_t  until_ms;               /* of a suspension; 0: without end */
-	unsigned connections;
+	unsigned connections, max_connections;
+	unsigned in_flight, window;      /* messages; window 0: no ramp */
+	int64_t  pause_until_ms;         /* wall; 0: opens connections */
 	char    *reply;                  /* owned, "" if none */
 	char    *reason;                 /* of a suspension; owned, "" if none */
 };

@@ -34,7 +34,7 @@ call_step endpoint_summary;
 /* control_audit.c */
 call_step endpoint_audit;
 
-/* control_message.c; c->rest is "ID", "ID/raw" or "ID/body" */
+/* control_message.c; c->rest is "ID", "ID/raw", "ID/body" or "ID/explain" */
 call_step endpoint_message;
 
 /* control_trace.c; c->rest is an id or a Message-ID */
