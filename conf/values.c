@@ -279,12 +279,11 @@ static bool parse_base64(const char *text, uint8_t out[32])
 	return ok;
 }
 
-static bool parse_pin(const struct option *o, const char *text, void *out)
+bool pin_parse(const char *text, uint8_t out[32])
 {
 	static const char *const prefixes[] = {"sha256:", "sha256//"};
 	uint8_t pin[32];
 
-	(void)o;
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
 		if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0) {
 			text += strlen(prefixes[i]);
@@ -294,6 +293,12 @@ static bool parse_pin(const struct option *o, const char *text, void *out)
 		return false;
 	memcpy(out, pin, 32);
 	return true;
+}
+
+static bool parse_pin(const struct option *o, const char *text, void *out)
+{
+	(void)o;
+	return pin_parse(text, out);
 }
 
 static const struct word levels[] = {

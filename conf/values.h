@@ -26,5 +26,8 @@ void list_put(void *field, void *at, size_t n);
 void *list_get(const void *field, size_t *n);
 
 bool value_is_host_name(const char *text);
+/* SHA-256 in hex or base64, also behind "sha256:"; false: it is none, and out
+ * is left alone. */
+MUST_USE bool pin_parse(const char *text, uint8_t out[32]);
 
 #endif

@@ -23,8 +23,8 @@ static const struct option_def {
 	[OPTION_CAUSE] = {TAKES_FILTER, "cause", "cause", "C",
 			  "a cause, or a group: tls dns net peer auth mail "
 			  "self ops"},
-	[OPTION_DESTINATION] = {TAKES_FILTER, "destination", "destination",
-				"PATTERN", "route/host:port"},
+	[OPTION_DESTINATION] = {TAKES_FILTER | TAKES_DESTINATION, "destination",
+				"destination", "PATTERN", "route/host:port"},
 	[OPTION_ROUTE] = {TAKES_FILTER, "route", "route", "PATTERN",
 			  "the route's name"},
 	[OPTION_SENDER] = {TAKES_FILTER, "sender", "sender", "PATTERN",
@@ -79,6 +79,13 @@ static const struct option_def {
 			"it ends by itself after 30m, 4h, 2d"},
 	[OPTION_REASON] = {TAKES_REASON, "reason", "reason", "R",
 			   "shown wherever it is in the way"},
+	[OPTION_ALLOW] = {TAKES_EXCEPTION, "allow", "allow", "F,...",
+			  "expired, name, untrusted, crl, clear"},
+	[OPTION_PIN] = {TAKES_EXCEPTION, "pin", "pin", "SHA256",
+			"only for the certificate with this key"},
+	[OPTION_UNTIL] = {TAKES_EXCEPTION, "until", "until", "T",
+			  "it ends by itself after 30m, 24h, 7d; 30d at the "
+			  "most"},
 };
 _Static_assert(ARRAY_LEN(defs) == OPTION_COUNT, "an option has no definition");
 
@@ -189,7 +196,7 @@ static bool add_options(const struct args *a, json_t *filter, json_t *states)
 	for (int i = 0; i < OPTION_COUNT; i++) {
 		if (!a->values[i])
 			continue;
-		if (defs[i].set == TAKES_FILTER &&
+		if ((defs[i].set & TAKES_FILTER) &&
 		    json_object_set_new(filter, defs[i].key,
 					json_string(a->values[i])) != 0)
 			return false;

@@ -69,6 +69,12 @@ command_run run_destination_list;
 command_run run_destination_probe;
 command_run run_destination_suspend;
 command_run run_destination_resume;
+/* ctl/exception.c */
+command_run run_exception_add;
+command_run run_exception_list;
+command_run run_exception_remove;
+/* A table of them, if there are any. */
+void print_exceptions(const struct context *x, const json_t *list);
 /* ctl/audit.c */
 command_run run_audit;
 /* ctl/admin.c */

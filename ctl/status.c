@@ -27,6 +27,8 @@ static void print_troubles(const json_t *status)
 	const json_t *list = json_object_get(status, "destinations"), *d;
 	const json_t *certs = json_object_get(status, "certificates"), *cert;
 	size_t refused = json_array_size(json_object_get(status, "refused"));
+	size_t exceptions =
+		json_array_size(json_object_get(status, "exceptions"));
 	int64_t failing = 0, suspended = 0, low = 0;
 	size_t i;
 
@@ -41,6 +43,9 @@ static void print_troubles(const json_t *status)
 		       failing == 1 ? "" : "s");
 	if (suspended > 0)
 		printf(", %lld suspended", (long long)suspended);
+	if (exceptions > 0)
+		printf(", %zu TLS exception%s in force", exceptions,
+		       exceptions == 1 ? "" : "s");
 	if (low > 0)
 		printf(", %lld certificate%s to renew", (long long)low,
 		       low == 1 ? "" : "s");
@@ -232,6 +237,7 @@ int run_status(struct context *x)
 		print_states(a.object);
 		print_queue(a.object);
 		print_destinations(x, a.object);
+		print_exceptions(x, json_object_get(a.object, "exceptions"));
 		print_certificates(x, a.object);
 		print_refused(x, a.object);
 	}

@@ -105,11 +105,14 @@ static void on_view(struct call *c)
 	struct store *store = c->relay->store;
 	struct census census;
 	struct totals totals;
+	json_t *exceptions = json_array();
 	struct err e;
 	json_t *o;
 
-	if (store->ops->totals(store, &totals, &e) != ST_OK ||
+	if (exception_list(store, clock_wall_ms(), exceptions, &e) != ST_OK ||
+	    store->ops->totals(store, &totals, &e) != ST_OK ||
 	    census_take(store, q->active, q->nactive, &census, &e) != ST_OK) {
+		json_decref(exceptions);
 		call_fail_err(c, &e);
 		return;
 	}
@@ -126,6 +129,7 @@ static void on_view(struct call *c)
 	json_object_set_new(o, "recipients",
 			    by_state(&census, COUNT_RECIPIENTS));
 	json_object_set_new(o, "destinations", troubled(q));
+	json_object_set_new(o, "exceptions", exceptions);
 	json_object_set_new(o, "certificates", certificates_status(c));
 	json_object_set_new(o, "refused", certificates_refused(c));
 	json_object_set_new(o, "queue", queue(store, &census, &totals));

@@ -31,12 +31,21 @@ void job_splice(struct job **to, struct job **from)
 	*from = NULL;
 }
 
+enum conf_tls delivery_tls(const struct delivery *d)
+{
+	if (d->route->tls == CONF_TLS_FORCED &&
+	    exception_is_clear(d->exception))
+		return CONF_TLS_OPPORTUNISTIC;
+	return d->route->tls;
+}
+
 void delivery_free(struct delivery *d)
 {
 	if (!d)
 		return;
 	BUG_ON(d->jobs || d->returned || d->dropped);
 	snapshot_unref(d->snapshot);
+	exception_unref(d->exception);
 	free(d->own_host.host);
 	free(d->destination);
 	free(d->lane_name);

@@ -13,6 +13,7 @@
 
 #include "base/mailbox.h"
 #include "daemon/diagnose.h"
+#include "daemon/exception.h"
 #include "daemon/snapshot.h"
 
 struct dispatch;
@@ -43,6 +44,8 @@ struct delivery {
 	struct host_port own_host;       /* its string owned */
 	char *destination;               /* owned */
 	char *lane_name;                 /* owned */
+	struct exception *exception;     /* in force when it was made; owned
+					    reference, NULL: none */
 	bool probe;                      /* connect, prove TLS, QUIT; no MAIL */
 
 	struct job *jobs;                /* to do */
@@ -70,6 +73,9 @@ struct delivery {
 	bool             away;           /* thrown to the worker */
 	int64_t          idle_since_mono_ms;
 };
+
+/* How the route wants TLS, but for what the exception allows. */
+enum conf_tls delivery_tls(const struct delivery *d);
 
 /* Its lists of jobs must be empty. */
 void delivery_free(struct delivery *d);

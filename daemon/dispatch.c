@@ -450,6 +450,7 @@ static void turn(struct dispatch *d)
 		lane_advance(d, l);
 	forget_idle_lanes(d);
 	memory_turn(d);
+	exceptions_turn(d);
 	upkeep_turn(d);
 }
 
@@ -506,6 +507,7 @@ enum status dispatch_open(struct dispatch **out, struct relay *relay,
 	take_snapshot(d, snapshot);
 	find_lanes(d);
 	memory_open(d);
+	exceptions_open(d);
 	upkeep_start(d);
 	atomic_store(&d->turned_mono_ms, clock_mono_ms());
 	*out = d;
@@ -575,6 +577,7 @@ void dispatch_close(struct dispatch *d)
 	while (mailbox_run(d->mail) > 0)
 		;
 	upkeep_stop(d);
+	exceptions_close(d);
 	HASH_ITER(hh, d->actives, a, next_active) {
 		HASH_DEL(d->actives, a);
 		free(a);

@@ -31,6 +31,11 @@ void dispatch_join(struct dispatch *d);
 /* After writer_stop(), whose last news it still takes.  NULL is fine. */
 void dispatch_close(struct dispatch *d);
 
+/* It begins, in place of another one for its destination; it ends.  Both are
+ * durable by then.  Any thread; each takes its own reference. */
+void dispatch_exempt(struct dispatch *d, struct exception *x);
+void dispatch_end_exception(struct dispatch *d, struct exception *x);
+
 /* Throws a delivery back. Any worker. */
 void dispatch_throw(struct dispatch *d, struct delivery *delivery);
 

@@ -275,6 +275,7 @@ static struct delivery *new_delivery(struct dispatch *d, struct lane *l,
 	v->worker = d->relay->workers[d->next_worker++ % d->relay->nworkers];
 	v->snapshot = snapshot_ref(d->snapshot);
 	v->route = dest->route;
+	v->exception = exception_ref(dispatch_exception(d, dest));
 	v->own_host = dest->host;
 	v->own_host.host = xstrdup(dest->host.host);
 	v->host = &v->own_host;
@@ -297,13 +298,14 @@ static void throw(struct delivery * v)
 	outbound_throw(v);
 }
 
-static struct delivery *take_parked(struct lane *l,
+static struct delivery *take_parked(const struct dispatch *d, struct lane *l,
 				    const struct destination *dest)
 {
 	for (struct delivery **at = &l->parked; *at; at = &(*at)->next) {
 		struct delivery *v = *at;
 
-		if (strcmp(v->destination, dest->name) != 0)
+		if (strcmp(v->destination, dest->name) != 0 ||
+		    v->exception != dispatch_exception(d, dest))
 			continue;
 		*at = v->next;
 		v->next = NULL;
@@ -369,7 +371,7 @@ static void give(struct dispatch *d, struct lane *l, struct destination *dest)
 				dispatch_wake_at(d, dest->pause_until_mono_ms);
 			return;
 		}
-		struct delivery *v = take_parked(l, dest);
+		struct delivery *v = take_parked(d, l, dest);
 		if (!v && dest->connections >= dest->route->max_connections)
 			return;
 		if (!v)
@@ -528,6 +530,9 @@ static void hear_of_destination(struct dispatch *d, struct lane *l,
 			log_destination(dest);
 			dispatch_remember(d, dest);
 		}
+		/* What failed is not what holds today. */
+		if (v->exception != dispatch_exception(d, dest))
+			dest->next_probe_mono_ms = mono_ms;
 	} else if (v->connected && destination_recovers(dest, wall_ms)) {
 		log_destination(dest);
 		dispatch_remember(d, dest);
@@ -580,6 +585,7 @@ static bool may_park(const struct dispatch *d, const struct destination *dest,
 		     const struct delivery *v)
 {
 	return !d->stopping && dest && dest->state == DESTINATION_UP &&
+	       v->exception == dispatch_exception(d, dest) &&
 	       v->messages < v->route->max_messages_per_connection;
 }
 

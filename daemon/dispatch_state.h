@@ -6,6 +6,7 @@
  *	dispatch_lane.c     reads ahead, gives out, defers what is blocked
  *	dispatch_mx.c       the hosts of lanes where MX decides
  *	dispatch_memory.c   what is written down of destinations
+ *	dispatch_exception.c  what operators let destinations get away with
  *	dispatch_upkeep.c   expiry, trimming, moving mail to today's routes
  *	lane.c, destination.c   the pure parts
  *
@@ -34,6 +35,8 @@ struct dispatch {
 	struct suspension *suspensions;  /* hash, of every suspended name */
 	unsigned dns_epoch;              /* answers asked for in another one
 					    are forgotten */
+	struct exception **exceptions;   /* owned references, array owned */
+	size_t   nexceptions;
 	int64_t  wake_mono_ms;           /* when the next turn is due at the
 					    latest */
 	_Atomic int64_t turned_mono_ms;
@@ -95,6 +98,15 @@ bool lane_know_hosts(struct dispatch *d, struct lane *l);
 void lane_forget_hosts(struct lane *l);
 /* Every lane and every worker forgets what DNS said. */
 void dispatch_forget_dns(struct dispatch *d);
+
+/* dispatch_exception.c */
+void exceptions_open(struct dispatch *d);
+/* Ends those whose time is over. */
+void exceptions_turn(struct dispatch *d);
+void exceptions_close(struct dispatch *d);
+/* The one in force for it, borrowed; NULL: none, or its route has none. */
+struct exception *dispatch_exception(const struct dispatch *d,
+				     const struct destination *dest);
 
 /* dispatch_upkeep.c */
 void upkeep_start(struct dispatch *d);

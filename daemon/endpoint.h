@@ -34,6 +34,11 @@ call_step endpoint_summary;
 /* control_audit.c */
 call_step endpoint_audit;
 
+/* control_exception.c */
+call_step endpoint_exceptions;
+call_step endpoint_exception_add;
+call_step endpoint_exception_remove;
+
 /* control_message.c; c->rest is "ID", "ID/raw", "ID/body" or "ID/explain" */
 call_step endpoint_message;
 

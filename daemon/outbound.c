@@ -14,6 +14,7 @@
 #include "daemon/outbound.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -115,7 +116,7 @@ struct facts outbound_facts(const struct outbound *o, enum fact_kind kind)
 static void talk_failed(struct outbound *o)
 {
 	const struct client *c = o->client;
-	bool forced = o->delivery->route->tls == CONF_TLS_FORCED;
+	bool forced = delivery_tls(o->delivery) == CONF_TLS_FORCED;
 	enum fact_kind kind = FACT_REPLY;
 	struct failure failure;
 
@@ -168,10 +169,14 @@ void outbound_quit(struct outbound *o)
 
 static void ready(struct outbound *o)
 {
-	const struct conf_route *route = o->delivery->route;
+	bool clear = !client_in_tls(o->client);
 
 	/* Promise 5: whatever led here, nothing goes out in clear text. */
-	BUG_ON(route->tls == CONF_TLS_FORCED && !client_in_tls(o->client));
+	BUG_ON(clear && delivery_tls(o->delivery) == CONF_TLS_FORCED);
+	if (clear && o->delivery->route->tls == CONF_TLS_FORCED) {
+		o->tls[0] = '\0';
+		snprintf(o->verified, sizeof(o->verified), "exception");
+	}
 	o->established = true;
 	outbound_drop_secret(o);
 	if (o->delivery->probe)

@@ -11,7 +11,8 @@
  * Opportunistic TLS tries an address a second time in clear text, but only
  * when the handshake itself failed: what is wrong with a certificate under a
  * policy that verifies is no reason to go without.  Forced TLS has no such
- * second try; there is no code path from it to clear text.
+ * second try, unless an operator's exception makes it opportunistic for a
+ * time; there is no other code path from it to clear text.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -146,7 +147,7 @@ void outbound_connected(struct outbound *o)
 		[CONF_TLS_FORCED] = CLIENT_TLS_FORCED,
 		[CONF_TLS_IMPLICIT] = CLIENT_TLS_FORCED,
 	};
-	enum conf_tls tls = o->delivery->route->tls;
+	enum conf_tls tls = delivery_tls(o->delivery);
 	bool second = tls == CONF_TLS_OPPORTUNISTIC && o->clear_cause;
 	struct client_conf conf = {
 		.hostname = o->delivery->snapshot->conf->hostname,
@@ -177,7 +178,7 @@ void outbound_start_tls(struct outbound *o)
 {
 	const struct conf_route *route = o->delivery->route;
 	const struct snapshot *snapshot = o->delivery->snapshot;
-	const struct tls_policy policy = {
+	struct tls_policy policy = {
 		.verify = verify_of(route),
 		.trust = snapshot_trust(snapshot, route->trust),
 		.names = (const char *const *)route->names.at,
@@ -189,6 +190,7 @@ void outbound_start_tls(struct outbound *o)
 	struct transport *tls;
 	struct err e;
 
+	exception_forgive(o->delivery->exception, &policy);
 	if (tls_client_new(&tls, stream_fd(o->stream), o->delivery->host->host,
 			   &policy,
 			   snapshot_identity(snapshot, route->identity),
@@ -256,7 +258,8 @@ static unsigned progress_of(const struct outbound *o)
 /* Only the handshake itself, or the refusal to begin it. */
 static bool may_go_clear(const struct outbound *o, const struct failure *f)
 {
-	if (o->delivery->route->tls != CONF_TLS_OPPORTUNISTIC || o->clear_cause)
+	if (delivery_tls(o->delivery) != CONF_TLS_OPPORTUNISTIC ||
+	    o->clear_cause)
 		return false;
 	switch ((int)f->cause) {
 	case CAUSE_IS_TLS_REFUSED:

@@ -271,11 +271,19 @@ static bool is_used_up(const struct outbound *o)
 	return max > 0 && o->mails >= max;
 }
 
+/* What this connection was made under is over: nothing more goes over it. */
+static bool is_outdated(const struct outbound *o)
+{
+	const struct exception *x = o->delivery->exception;
+
+	return x && !exception_holds(x, clock_wall_ms());
+}
+
 void outbound_next(struct outbound *o)
 {
 	struct delivery *d = o->delivery;
 
-	while (d->jobs && !is_used_up(o)) {
+	while (d->jobs && !is_used_up(o) && !is_outdated(o)) {
 		struct job *job = d->jobs;
 
 		d->jobs = job->next;
@@ -295,7 +303,7 @@ void outbound_next(struct outbound *o)
 		outbound_talk(o);
 		return;
 	}
-	if (is_used_up(o))
+	if (is_used_up(o) || is_outdated(o))
 		outbound_quit(o);
 	else
 		outbound_park(o);

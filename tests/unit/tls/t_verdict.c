@@ -126,7 +126,7 @@ static const struct {
 #define F_NAME TLS_FORGIVE_NAME
 #define F_UNTRUSTED TLS_FORGIVE_UNTRUSTED
 #define F_CRL TLS_FORGIVE_CRL
-#define STALE (INVALID | GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED)
+#define STALE FAULT_CRL
 #define SELF (UNKNOWN | FAULT_SELF_SIGNED)
 
 /* Each row under verify = name without pins: is it forgiven, and only then? */
@@ -194,6 +194,10 @@ START_TEST(test_pins_are_not_forgiven)
 	ck_assert(!decide(&f).accepted);
 	f.verify = V_CA;
 	ck_assert_int_eq(decide(&f).proof, PROOF_EXCEPTION);
+	/* The name is not asked for: it need not be forgiven. */
+	f.faults = EXPIRED | FAULT_NAME;
+	f.forgive = F_EXPIRED;
+	ck_assert(decide(&f).accepted);
 }
 END_TEST
 
