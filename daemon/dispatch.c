@@ -414,7 +414,7 @@ void dispatch_publish(struct dispatch *d, struct snapshot *snapshot)
 
 static bool is_over(const struct dispatch *d)
 {
-	return d->stopping && d->deliveries == 0;
+	return d->ending && d->deliveries == 0;
 }
 
 /* There is a lane for each domain that MX decides on; those without mail go,
@@ -561,8 +561,15 @@ void dispatch_stop(struct dispatch *d)
 	mailbox_close(s.reply_to);
 }
 
+static void on_end(struct note *note)
+{
+	CONTAINER_OF(note, struct dispatch, end)->ending = true;
+}
+
 void dispatch_join(struct dispatch *d)
 {
+	d->end.run = on_end;
+	mailbox_post(d->mail, &d->end);
 	thread_join(d->thread);
 	d->thread = NULL;
 }

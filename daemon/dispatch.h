@@ -26,7 +26,9 @@ void dispatch_publish(struct dispatch *d, struct snapshot *snapshot);
 /* Returns when it is sure that nothing more is given out: deliveries that are
  * parked here have been thrown to their workers without jobs by then. */
 void dispatch_stop(struct dispatch *d);
-/* Waits until every delivery has come back and the thread has ended. */
+/* Ends the thread and waits for it.  Until then, however long the workers take
+ * to finish, it answers; so nobody may ask any more, and the workers are still
+ * to be freed. */
 void dispatch_join(struct dispatch *d);
 /* After writer_stop(), whose last news it still takes.  NULL is fine. */
 void dispatch_close(struct dispatch *d);

@@ -29,7 +29,9 @@ struct dispatch {
 	struct active   *actives;        /* hash */
 	size_t   next_worker;
 	unsigned deliveries;             /* of all lanes */
-	bool     stopping;
+	bool     stopping;               /* gives nothing out any more */
+	bool     ending;                 /* nobody asks any more */
+	struct note end;
 	unsigned resubmits;              /* under way */
 	struct mx_query *queries;        /* under way */
 	struct suspension *suspensions;  /* hash, of every suspended name */

@@ -8,8 +8,9 @@
  *  - the certificates are read after root was given up, so that what could be
  *    started can be reloaded;
  *  - the dispatcher stops to give out before the workers stop, and ends after
- *    them, because their deliveries come back to it; the writer's thread ends
- *    last, so that whatever they settled becomes durable.
+ *    them, because their deliveries come back to it; until then it answers
+ *    operators, and so has words for workers whose threads have ended; the
+ *    writer's thread ends last, so that whatever they settled becomes durable.
  */
 #include "daemon/service.h"
 
@@ -526,6 +527,8 @@ static void stop_threads(struct service *s)
 	login_stop(relay->login);
 	if (s->dispatching)
 		dispatch_join(relay->dispatch);
+	for (size_t i = 0; i < relay->nworkers; i++)
+		worker_free(relay->workers[i]);
 	writer_stop(relay->writer);
 	dispatch_close(relay->dispatch);
 	/* Answers that came late; nobody is left to write new ones. */

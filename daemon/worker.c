@@ -180,8 +180,7 @@ static void event_free_any(struct event *ev)
 		event_free(ev);
 }
 
-/* Its thread has ended, or never began. */
-static void worker_free(struct worker *w)
+void worker_free(struct worker *w)
 {
 	if (!w)
 		return;
@@ -321,7 +320,7 @@ void worker_join(struct worker *w)
 		thread_join(w->thread->thread);
 	else
 		worker_main(w);
-	worker_free(w);
+	w->thread->thread = NULL;
 }
 
 int64_t worker_silent_ms(const struct worker *w)

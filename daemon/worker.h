@@ -5,10 +5,11 @@
  *
  * worker_new() makes all but the thread, so that every worker can be named in
  * struct relay before anything runs.  The end: dispatch_stop(), which throws
- * the last deliveries; worker_stop(); worker_join(); dispatch_join().
+ * the last deliveries; worker_stop(); worker_join(); dispatch_join(), as the
+ * dispatcher may still have words for a worker; worker_free().
  *
- * Thread: worker_new, _run, _publish, _stop and _join main; the fields the
- *         worker itself.
+ * Thread: worker_new, _run, _publish, _stop, _join and _free main; the fields
+ *         the worker itself.
  */
 #ifndef DAEMON_WORKER_H
 #define DAEMON_WORKER_H
@@ -50,9 +51,10 @@ void worker_forget_dns(struct worker *w);
  * cut off after within_ms.  When the last one has ended the thread ends, and
  * posts `drained` to relay->main_mail unless it is NULL. */
 void worker_stop(struct worker *w, int64_t within_ms, struct note *drained);
-/* After worker_stop(): waits for its thread to end, and frees it.  NULL is
- * fine. */
+/* After worker_stop(): waits for its thread to end.  NULL is fine. */
 void worker_join(struct worker *w);
+/* When nobody can have words for it any more.  NULL is fine. */
+void worker_free(struct worker *w);
 /* A session ended: a stopping worker looks whether it was the last one.  The
  * worker's thread. */
 void worker_session_ended(struct worker *w);
