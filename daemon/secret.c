@@ -149,30 +149,45 @@ static struct secret *fetch(struct vault *v, const struct file_stamp *old,
 	return s;
 }
 
-static void thread_main(void *arg)
+/* Under the lock.  False: the file is as it was when the secret was read, but
+ * meanwhile that was refused, and it has to be read after all. */
+static bool keep(struct vault *v, struct secret *s,
+		 const struct file_stamp *stamp, const struct err *e)
 {
-	struct vault *v = arg;
-	struct file_stamp old, stamp = {.known = false};
-	struct err e;
-
-	pthread_mutex_lock(&v->lock);
-	old = v->stamp;
-	pthread_mutex_unlock(&v->lock);
-
-	struct secret *s = fetch(v, &old, &stamp, &e);
-
-	pthread_mutex_lock(&v->lock);
 	/* An empty text: the file is as it was. */
 	if (s && *s->text == '\0') {
 		secret_unref(s);
+		if (!v->secret)
+			return false;
 	} else {
 		secret_unref(v->secret);
 		v->secret = s;
-		v->stamp = stamp;
+		v->stamp = *stamp;
 	}
-	answer_all(v, v->secret, &e);
+	answer_all(v, v->secret, e);
 	v->fetching = false;
-	pthread_mutex_unlock(&v->lock);
+	return true;
+}
+
+static void thread_main(void *arg)
+{
+	struct vault *v = arg;
+	bool kept;
+
+	do {
+		struct file_stamp old, stamp = {.known = false};
+		struct err e;
+
+		pthread_mutex_lock(&v->lock);
+		old = v->stamp;
+		pthread_mutex_unlock(&v->lock);
+
+		struct secret *s = fetch(v, &old, &stamp, &e);
+
+		pthread_mutex_lock(&v->lock);
+		kept = keep(v, s, &stamp, &e);
+		pthread_mutex_unlock(&v->lock);
+	} while (!kept);
 }
 
 /* Under the lock. */

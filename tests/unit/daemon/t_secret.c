@@ -6,6 +6,7 @@
 #include "daemon/secret.h"
 
 #include <check.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -174,6 +175,31 @@ START_TEST(file_of_old_is_read_again_when_it_changes)
 	expect(v, &h, "two");
 	vault_refused(v, h.secret);
 	expect(v, &h, "two");
+	clock_set_test(-1, -1);
+	done(v, &h);
+}
+END_TEST
+
+/* Whatever the moment, an answer is the secret. */
+START_TEST(file_of_old_is_refused_while_it_is_looked_at)
+{
+	struct vault *v = file_vault();
+	struct heard h = {.times = 0};
+
+	clock_set_test(clock_mono_ms(), clock_wall_ms() + 60000);
+	write_file("file", "one\n");
+	for (int i = 0; i < 200; i++) {
+		expect(v, &h, "one");
+		unsigned before = h.times;
+
+		ck_assert_ptr_nonnull(vault_ask(v, mail, on_secret, &h));
+		for (int spins = i * 2000; spins > 0; spins--)
+			atomic_signal_fence(memory_order_seq_cst);
+		vault_refused(v, h.secret);
+		while (h.times == before)
+			mailbox_wait(mail, 1000);
+		ck_assert_msg(h.secret != NULL, "%s", h.err.text);
+	}
 	clock_set_test(-1, -1);
 	done(v, &h);
 }
@@ -369,6 +395,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, file_is_read);
 	tcase_add_test(tc, file_of_old_is_read_again_when_it_changes);
+	tcase_add_test(tc, file_of_old_is_refused_while_it_is_looked_at);
 	tcase_add_test(tc, file_is_refused);
 	tcase_add_test(tc, program_is_run_once);
 	tcase_add_test(tc, program_is_run_again_when_refused);
