@@ -146,7 +146,7 @@ UNIT += $$(UNIT_$(1))
 endef
 SUPPORT_queue = $(O)/tests/support/store_mem.o
 SUPPORT_daemon = $(O)/tests/support/certs.o
-SUPPORT_tls = $(O)/tests/support/certs.o $(O)/tests/support/tls_pair.o
+SUPPORT_tls = $(O)/tests/support/crls.o $(O)/tests/support/certs.o $(O)/tests/support/tls_pair.o
 $(TEST_SUPPORT): LAYER_CFLAGS = $(foreach l,$(LAYERS),$(CFLAGS_$(l))) $(CHECK_CFLAGS)
 $(foreach l,$(LAYERS),$(eval $(call unit,$(l))))
 

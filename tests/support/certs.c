@@ -156,7 +156,9 @@ static void set_uses(gnutls_x509_crt_t crt, const struct cert_spec *spec)
 	};
 	unsigned usage = GNUTLS_KEY_DIGITAL_SIGNATURE;
 
-	if (spec->ca)
+	if (spec->ca && spec->flaw == CERT_SIGNS_NO_LISTS)
+		usage |= GNUTLS_KEY_KEY_CERT_SIGN;
+	else if (spec->ca)
 		usage |= GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN;
 	else if (spec->key == CERT_KEY_RSA || spec->key == CERT_KEY_RSA_1024)
 		usage |= GNUTLS_KEY_KEY_ENCIPHERMENT;
@@ -167,6 +169,10 @@ static void set_uses(gnutls_x509_crt_t crt, const struct cert_spec *spec)
 			crt, purposes[spec->purpose], 0));
 	if (spec->permitted)
 		set_constraint(crt, spec->permitted);
+	for (size_t i = 0; i < ARRAY_LEN(spec->lists) && spec->lists[i]; i++)
+		OK(gnutls_x509_crt_set_crl_dist_points2(
+			crt, GNUTLS_SAN_URI, spec->lists[i],
+			(unsigned)strlen(spec->lists[i]), 0));
 }
 
 static void set_times(gnutls_x509_crt_t crt, const struct cert_spec *spec)

@@ -33,6 +33,7 @@ enum cert_flaw {
 	CERT_SIGNED_WITH_SHA1,
 	CERT_WITHOUT_CHAIN,              /* the file holds the leaf only */
 	CERT_ROOT_IN_CHAIN,              /* the file ends with the root */
+	CERT_SIGNS_NO_LISTS,             /* CA: its key usage lacks cRLSign */
 };
 
 struct cert_spec {
@@ -42,6 +43,7 @@ struct cert_spec {
 	const char       *ip[3];
 	const char       *issuer;        /* a name made before; NULL: itself */
 	bool              ca;
+	const char       *lists[3];      /* URLs of CRL distribution points */
 	const char       *permitted;     /* CA: name constraint on DNS names */
 	enum cert_key     key;
 	const char       *key_of;        /* takes the key of a name made before */
