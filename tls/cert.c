@@ -158,6 +158,19 @@ void cert_describe(gnutls_x509_crt_t crt, struct tls_cert_info *out)
 			 sizeof(bytes));
 }
 
+/* What was read can be read again. */
+gnutls_x509_crt_t cert_copy(gnutls_x509_crt_t crt)
+{
+	gnutls_datum_t der = {NULL, 0};
+	gnutls_x509_crt_t copy = NULL;
+
+	BUG_ON(gnutls_x509_crt_init(&copy) < 0 ||
+	       gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der) < 0 ||
+	       gnutls_x509_crt_import(copy, &der, GNUTLS_X509_FMT_DER) < 0);
+	gnutls_free(der.data);
+	return copy;
+}
+
 static int64_t time_ms(time_t at)
 {
 	return at == (time_t)-1 ? 0 : (int64_t)at * 1000;

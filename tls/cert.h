@@ -36,6 +36,9 @@ int64_t cert_not_after_ms(gnutls_x509_crt_t crt);
 /* RFC 3339 without the milliseconds, which certificates do not have. */
 void cert_time(char out[CERT_TIME_MAX], int64_t wall_ms);
 
+/* For gnutls_x509_crt_deinit(). */
+MUST_USE gnutls_x509_crt_t cert_copy(gnutls_x509_crt_t crt);
+
 /* SHA-256 of the DER SubjectPublicKeyInfo; false: the key is unreadable. */
 MUST_USE bool cert_key_hash(gnutls_x509_crt_t crt, uint8_t out[CERT_KEY_HASH]);
 

@@ -13,6 +13,7 @@
 
 struct tls_identity;
 struct tls_trust;
+struct crl_cache;
 
 /* Reads a PEM chain, its own certificate first, and its PEM key (both may be
  * in one file).  Errors (ST_PERM 5.7.0): unreadable, not PEM, the key is
@@ -40,6 +41,23 @@ MUST_USE enum status tls_trust_load(struct tls_trust **out,
 				    const char *min_tls, struct err *e);
 /* Where Debian keeps what "system" stands for: to see when it changes. */
 #define TLS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
+
+/* What revocation lists decide about peers that this trust has verified. */
+enum tls_crl_use {
+	TLS_CRL_IGNORE,                  /* they are not asked */
+	TLS_CRL_WARN,                    /* who is known to be revoked is */
+	TLS_CRL_REQUIRE,                 /* and who may be, is not believed */
+};
+struct tls_crl_conf {
+	enum tls_crl_use   use;
+	struct crl_cache  *cache;        /* outlives the trust; NULL: IGNORE */
+	const char *const *files;        /* read into the cache; copied */
+	size_t             nfiles;
+	int64_t            refresh_ms;   /* how often URLs are fetched */
+	int64_t            retry_ms;     /* how soon again after a failure */
+};
+/* Before t is shared. */
+void tls_trust_set_crl(struct tls_trust *t, const struct tls_crl_conf *conf);
 struct tls_trust *tls_trust_ref(struct tls_trust *t);
 void tls_trust_unref(struct tls_trust *t);               /* NULL is fine */
 

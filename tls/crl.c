@@ -296,6 +296,7 @@ void crl_unref(struct crl *c)
 {
 	if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
+	free(atomic_load(&c->signer));
 	free(c->entries);
 	free(c->der);
 	free(c);
@@ -309,6 +310,7 @@ static enum status make(struct crl **out, char *der, size_t len, struct err *e)
 	size_t announced = der_announced(in);
 
 	atomic_init(&c->refs, 1);
+	atomic_init(&c->signer, NULL);
 	c->der = der;
 	c->len = len;
 	if (read_list(c)) {
@@ -364,13 +366,15 @@ static enum status read_pem(struct crl **out, struct span *in, struct err *e)
 enum status crl_read(struct crl **out, struct span *in, struct err *e)
 {
 	struct span text = without_blanks(*in);
+	bool is_der = in->len > 0 && in->at[0] == DER_SEQUENCE;
 
-	if (in->len > CRL_BYTES_MAX)
+	/* PEM is larger by a third. */
+	if (in->len / (is_der ? 1 : 2) > CRL_BYTES_MAX)
 		return err_perm(e, 7, 0, "too large: over %d MiB",
 				CRL_BYTES_MAX >> 20);
 	if (text.len == 0)
 		return err_perm(e, 7, 0, "empty");
-	if (in->at[0] == DER_SEQUENCE) {
+	if (is_der) {
 		struct span all = *in;
 
 		*in = span_skip(*in, in->len);

@@ -46,8 +46,8 @@ struct span crl_der(const struct crl *c);                /* borrowed from c */
 /* Does it bear the name of this issuer? */
 bool crl_is_of(const struct crl *c, gnutls_x509_crt_t issuer);
 /* Is the signature by the issuer's key, and may the issuer sign lists? False:
- * why completes "the list ...". */
-MUST_USE bool crl_signed_by(const struct crl *c, gnutls_x509_crt_t issuer,
+ * why completes "the list ...".  Long lists take long, the first time. */
+MUST_USE bool crl_signed_by(struct crl *c, gnutls_x509_crt_t issuer,
 			    char why[CRL_WHY_MAX]);
 
 /* The names of a certificate's distribution points. */

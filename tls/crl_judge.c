@@ -8,6 +8,7 @@
  * about it.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <gnutls/abstract.h>
 
 #include "tls/cert.h"
@@ -90,7 +91,39 @@ static bool is_signed_with(const struct crl *c, gnutls_x509_crt_t issuer,
 	return good;
 }
 
-bool crl_signed_by(const struct crl *c, gnutls_x509_crt_t issuer,
+/* The hash of a list of many megabytes takes long. */
+static bool is_known_signer(const struct crl *c, const uint8_t *hash)
+{
+	const uint8_t *known = atomic_load(&c->signer);
+
+	return known && memcmp(known, hash, CERT_KEY_HASH) == 0;
+}
+
+static void remember_signer(struct crl *c, const uint8_t *hash)
+{
+	uint8_t *none = NULL, *copy = xmalloc(CERT_KEY_HASH);
+
+	memcpy(copy, hash, CERT_KEY_HASH);
+	if (!atomic_compare_exchange_strong(&c->signer, &none, copy))
+		free(copy);
+}
+
+static bool is_signed(struct crl *c, gnutls_x509_crt_t issuer,
+		      gnutls_sign_algorithm_t algorithm)
+{
+	uint8_t hash[CERT_KEY_HASH];
+
+	if (!cert_key_hash(issuer, hash))
+		return false;
+	if (is_known_signer(c, hash))
+		return true;
+	if (!is_signed_with(c, issuer, algorithm))
+		return false;
+	remember_signer(c, hash);
+	return true;
+}
+
+bool crl_signed_by(struct crl *c, gnutls_x509_crt_t issuer,
 		   char why[CRL_WHY_MAX])
 {
 	gnutls_sign_algorithm_t algorithm = algorithm_of(c);
@@ -105,7 +138,7 @@ bool crl_signed_by(const struct crl *c, gnutls_x509_crt_t issuer,
 	else if (!may_sign_lists(issuer))
 		snprintf(why, CRL_WHY_MAX,
 			 "is of an issuer who may not sign lists (key usage)");
-	else if (!is_signed_with(c, issuer, algorithm))
+	else if (!is_signed(c, issuer, algorithm))
 		snprintf(why, CRL_WHY_MAX,
 			 "is forged or damaged: the signature is not by the "
 			 "certificate's issuer");

@@ -33,6 +33,9 @@ struct crl {
 	bool        has_point;           /* is of one distribution point ... */
 	struct span point;               /* ... of one of these GeneralNames */
 	char        unknown[DER_OID_TEXT_MAX];   /* critical, and not known; "" */
+	/* The hash of the key that is known to have signed it, so that it is
+	 * not proved for each session anew; owned, NULL: none yet. */
+	_Atomic(uint8_t *) signer;
 };
 
 /* One row of the list. */

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "tls/cert.h"
 #include "tls/pem.h"
 
 #define PRIORITY_12 \
@@ -21,6 +22,10 @@ struct tls_trust {
 	atomic_uint refs;
 	gnutls_x509_trust_list_t list; /* owned */
 	gnutls_priority_t priority; /* owned */
+	struct tls_crl_conf crl; /* its files are owned */
+	uint8_t (*own_keys)[CERT_KEY_HASH]; /* of the files' authorities;
+						owned */
+	size_t nown_keys;
 };
 
 static void trust_free(struct tls_trust *t)
@@ -31,6 +36,10 @@ static void trust_free(struct tls_trust *t)
 		gnutls_x509_trust_list_deinit(t->list, 1);
 	if (t->priority)
 		gnutls_priority_deinit(t->priority);
+	for (size_t i = 0; i < t->crl.nfiles; i++)
+		free((char *)t->crl.files[i]);
+	free((void *)t->crl.files);
+	free(t->own_keys);
 	free(t);
 }
 
@@ -47,6 +56,25 @@ static enum status add_system(struct tls_trust *t, struct err *e)
 				"the system's trust is empty: is the package "
 				"ca-certificates installed?");
 	return ST_OK;
+}
+
+/* What can't be read here was not added either. */
+static void note_own(struct tls_trust *t, const gnutls_datum_t *pem)
+{
+	gnutls_x509_crt_t *crts = NULL;
+	unsigned n = 0;
+
+	if (gnutls_x509_crt_list_import2(&crts, &n, pem, GNUTLS_X509_FMT_PEM,
+					 0) < 0)
+		return;
+	t->own_keys =
+		xrealloc(t->own_keys, t->nown_keys + n, sizeof(*t->own_keys));
+	for (unsigned i = 0; i < n; i++) {
+		if (cert_key_hash(crts[i], t->own_keys[t->nown_keys]))
+			t->nown_keys++;
+		gnutls_x509_crt_deinit(crts[i]);
+	}
+	gnutls_free(crts);
 }
 
 static enum status add_file(struct tls_trust *t, const char *path,
@@ -67,6 +95,8 @@ static enum status add_file(struct tls_trust *t, const char *path,
 	else if (n < 0)
 		st = err_perm(e, 7, 0, "%s: bad certificate: %s", path,
 			      gnutls_strerror(n));
+	else
+		note_own(t, &pem);
 out:
 	pem_free(&pem);
 	return st;
@@ -128,6 +158,36 @@ enum status tls_trust_load(struct tls_trust **out, const char *const *ca,
 out:
 	trust_free(t);
 	return st;
+}
+
+void tls_trust_set_crl(struct tls_trust *t, const struct tls_crl_conf *conf)
+{
+	const char **files = xcalloc(conf->nfiles + 1, sizeof(*files));
+
+	BUG_ON(t->crl.files);
+	for (size_t i = 0; i < conf->nfiles; i++)
+		files[i] = xstrdup(conf->files[i]);
+	t->crl = *conf;
+	t->crl.files = files;
+	if (!conf->cache)
+		t->crl.use = TLS_CRL_IGNORE;
+}
+
+const struct tls_crl_conf *trust_crl(const struct tls_trust *t)
+{
+	return &t->crl;
+}
+
+bool trust_is_own(const struct tls_trust *t, gnutls_x509_crt_t anchor)
+{
+	uint8_t hash[CERT_KEY_HASH];
+
+	if (!cert_key_hash(anchor, hash))
+		return false;
+	for (size_t i = 0; i < t->nown_keys; i++)
+		if (memcmp(t->own_keys[i], hash, sizeof(hash)) == 0)
+			return true;
+	return false;
 }
 
 struct tls_trust *tls_trust_ref(struct tls_trust *t)

@@ -15,6 +15,11 @@
 
 /* Borrowed from t. */
 gnutls_x509_trust_list_t trust_list(const struct tls_trust *t);
+/* What was set, or IGNORE; borrowed from t. */
+const struct tls_crl_conf *trust_crl(const struct tls_trust *t);
+/* Did the administrator name this authority in a file?  Who is of the system's
+ * trust only is a stranger. */
+bool trust_is_own(const struct tls_trust *t, gnutls_x509_crt_t anchor);
 /* NULL t: versions from TLS 1.2.  Borrowed from t, or lives for ever. */
 MUST_USE enum status trust_priority(const struct tls_trust *t,
 				    gnutls_priority_t *out, struct err *e);

@@ -118,6 +118,14 @@ static void say_detail(struct text *t, const struct chain *c,
 		say_untrusted(t, c, task->policy->trust);
 }
 
+/* Which list, and why. */
+static void say_revocation(struct text *t, const struct tls_verdict *v)
+{
+	if (v->cause == CAUSE_IS_TLS_CERT_REVOKED ||
+	    v->cause == CAUSE_IS_TLS_CRL_UNAVAILABLE)
+		say(t, ": %s", v->crl_text);
+}
+
 static void say_leaf(struct text *t, gnutls_x509_crt_t leaf)
 {
 	char from[CERT_TIME_MAX];
@@ -150,6 +158,7 @@ void verdict_write(struct tls_verdict *v, const struct chain *c,
 	if (v->cause != CAUSE_IS_TLS_PIN ||
 	    task->policy->verify != TLS_VERIFY_NONE)
 		say_detail(&t, c, task, faults);
+	say_revocation(&t, v);
 	say_names_wanted(&t, task);
 	say_leaf(&t, c->certs[0]);
 }

@@ -8,6 +8,7 @@
 
 #include "tls/cert.h"
 #include "tls/chain.h"
+#include "tls/revocation.h"
 #include "tls/trust.h"
 #include "tls/verdict.h"
 
@@ -119,6 +120,36 @@ static unsigned faults_of(struct chain *c, const struct verify_task *task)
 	return faults;
 }
 
+/* Only a chain that verified is worth a question, and only where something
+ * depends on the answer: servers need not prove anything under
+ * TLS_VERIFY_NONE, and a key that is pinned has proved itself. */
+static unsigned revocation_faults(const struct chain *c,
+				  const struct verify_task *task,
+				  const struct facts *facts,
+				  struct tls_verdict *v)
+{
+	const struct tls_trust *trust = task->policy->trust;
+	unsigned faults = 0;
+
+	if (!trust || trust_crl(trust)->use == TLS_CRL_IGNORE ||
+	    facts->pin == PIN_MATCHES ||
+	    (task->peer == DECIDE_SERVER && facts->verify == TLS_VERIFY_NONE))
+		return 0;
+	if (facts->faults & ~(unsigned)FAULT_NAME) {
+		v->crl = TLS_CRL_UNDETERMINED;
+		snprintf(v->crl_text, sizeof(v->crl_text),
+			 "not asked: the certificate is not valid");
+		return 0;
+	}
+	revocation_ask(c, trust, v);
+	if (v->crl == TLS_CRL_REVOKED)
+		faults = GNUTLS_CERT_REVOKED;
+	else if (v->crl == TLS_CRL_UNDETERMINED &&
+		 trust_crl(trust)->use == TLS_CRL_REQUIRE)
+		faults = FAULT_CRL;
+	return faults;
+}
+
 void verify_peer(const struct verify_task *task, const gnutls_datum_t *der,
 		 unsigned n, struct verify_result *out)
 {
@@ -142,6 +173,7 @@ void verify_peer(const struct verify_task *task, const gnutls_datum_t *der,
 	facts.faults = faults_of(&c, task);
 	facts.pin = pin_of(c.certs[0], task->policy);
 	facts.forgive = forgive_of(c.certs[0], task->policy);
+	facts.faults |= revocation_faults(&c, task, &facts, &out->verdict);
 	decision = decide(&facts);
 	out->accepted = decision.accepted;
 	out->proof = decision.proof;

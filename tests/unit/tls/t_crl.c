@@ -14,10 +14,11 @@
 #define URL "http://crl.example.com/ca.crl"
 #define OTHER_URL "http://crl.example.com/other.crl"
 
-static char dir[] = "/tmp/t_crl.XXXXXX";
+static char dir[256];
 
 static void make_certificates(void)
 {
+	const char *tmp = getenv("TMPDIR");
 	static const struct cert_spec specs[] = {
 		{ .name = "root", .cn = "Root", .ca = true },
 		{ .name = "ca", .cn = "CA", .issuer = "root", .ca = true },
@@ -34,6 +35,7 @@ static void make_certificates(void)
 		{ .name = "rsa-mx", .cn = "rsa-mx", .issuer = "rsa" },
 	};
 
+	snprintf(dir, sizeof(dir), "%s/crl.XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	for (size_t i = 0; i < ARRAY_LEN(specs); i++)
 		certs_make(dir, &specs[i]);
