@@ -120,14 +120,18 @@ static unsigned faults_of(struct chain *c, const struct verify_task *task)
 	return faults;
 }
 
-/* Only a chain that verified is worth a question, and only where something
- * depends on the answer: servers need not prove anything under
- * TLS_VERIFY_NONE, and a key that is pinned has proved itself. */
+/* Only a chain that leads to the trust is worth a question (whoever can send
+ * certificates could have us fetch anything), and only where something depends
+ * on the answer: servers need not prove anything under TLS_VERIFY_NONE, and a
+ * key that is pinned has proved itself. */
 static unsigned revocation_faults(const struct chain *c,
 				  const struct verify_task *task,
 				  const struct facts *facts,
 				  struct tls_verdict *v)
 {
+	const unsigned harmless = FAULT_NAME | GNUTLS_CERT_INVALID |
+				  GNUTLS_CERT_EXPIRED |
+				  GNUTLS_CERT_NOT_ACTIVATED;
 	const struct tls_trust *trust = task->policy->trust;
 	unsigned faults = 0;
 
@@ -135,10 +139,10 @@ static unsigned revocation_faults(const struct chain *c,
 	    facts->pin == PIN_MATCHES ||
 	    (task->peer == DECIDE_SERVER && facts->verify == TLS_VERIFY_NONE))
 		return 0;
-	if (facts->faults & ~(unsigned)FAULT_NAME) {
+	if (facts->faults & ~harmless) {
 		v->crl = TLS_CRL_UNDETERMINED;
 		snprintf(v->crl_text, sizeof(v->crl_text),
-			 "not asked: the certificate is not valid");
+			 "not asked: the certificate is not trusted");
 		return 0;
 	}
 	revocation_ask(c, trust, v);

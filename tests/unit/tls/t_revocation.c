@@ -458,7 +458,9 @@ static const struct {
 	{ "mx", &revoked, TLS_CRL_REQUIRE, TLS_VERIFY_NONE, SERVER, true,
 	  CAUSE_IS_NONE, TLS_CRL_OFF, "" },
 	{ "expired", &good, TLS_CRL_REQUIRE, TLS_VERIFY_NAME, SERVER, false,
-	  CAUSE_IS_TLS_CERT_EXPIRED, TLS_CRL_UNDETERMINED, "not asked" },
+	  CAUSE_IS_TLS_CERT_EXPIRED, TLS_CRL_GOOD, "" },
+	{ "stranger", &good, TLS_CRL_REQUIRE, TLS_VERIFY_NAME, SERVER, false,
+	  CAUSE_IS_TLS_CERT_SELF_SIGNED, TLS_CRL_UNDETERMINED, "not asked" },
 	/* The trusted one itself has no list. */
 	{ "ca", NULL, TLS_CRL_REQUIRE, TLS_VERIFY_CA, SERVER, true,
 	  CAUSE_IS_TLS_CERT_NAME, TLS_CRL_GOOD, "" },
