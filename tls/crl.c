@@ -134,7 +134,7 @@ static bool read_entry_extension(struct crl_entry *out,
 		if (!der_take(&in, DER_ENUMERATED, &reason) ||
 		    reason.content.len != 1)
 			return false;
-		out->reason = reason.content.at[0];
+		out->reason = (unsigned char)reason.content.at[0];
 	} else {
 		note_unknown(out->unknown, x);
 	}
@@ -352,14 +352,15 @@ static enum status read_pem(struct crl **out, struct span *in, struct err *e)
 	end = find(*in, end_crl, sizeof(end_crl) - 1);
 	if (!end)
 		return err_perm(e, 7, 0, "cut short: PEM without its end");
-	block.data = (unsigned char *)(uintptr_t)begin;
+	block.data = (unsigned char *)begin;
 	block.size = (unsigned)(end - begin) + sizeof(end_crl) - 1;
 	*in = span_skip(*in, block.size);
 	if (gnutls_pem_base64_decode2("X509 CRL", &block, &der) < 0)
 		return err_perm(e, 7, 0, "damaged: its base64 is wrong");
 	st = make(out, xstrndup((const char *)der.data, der.size), der.size, e);
 	gnutls_free(der.data);
-	*in = without_blanks(*in);
+	if (!find(*in, begin_crl, sizeof(begin_crl) - 1))
+		*in = span_skip(*in, in->len);
 	return st;
 }
 

@@ -10,16 +10,14 @@
 
 /* What is at hand from one source. */
 struct found {
-	struct crl *lists[CRL_LISTS_MAX]; /* owned references */
-	size_t n;
+	struct crl_lists lists;
 	char failure[CRL_TEXT_MAX];
 };
 
 static void take_out(struct found *f, const struct crl_source *e)
 {
-	f->n = e->n;
-	for (size_t i = 0; i < e->n; i++)
-		f->lists[i] = crl_ref(e->lists[i]);
+	for (size_t i = 0; i < e->lists.n; i++)
+		crl_lists_add(&f->lists, crl_ref(e->lists.at[i]));
 	memcpy(f->failure, e->failure, sizeof(f->failure));
 }
 
@@ -35,14 +33,14 @@ static enum tls_crl judge(struct found *f, const struct crl_ask *ask,
 	};
 	enum tls_crl answer = TLS_CRL_OFF;
 
-	for (size_t i = 0; i < f->n; i++) {
+	for (size_t i = 0; i < f->lists.n; i++) {
 		char text[CRL_WHY_MAX];
 		enum tls_crl this = TLS_CRL_UNDETERMINED;
 
-		if (!crl_is_of(f->lists[i], ask->issuer))
+		if (!crl_is_of(f->lists.at[i], ask->issuer))
 			continue;
-		if (crl_signed_by(f->lists[i], ask->issuer, text))
-			this = crl_judge(f->lists[i], &q, text);
+		if (crl_signed_by(f->lists.at[i], ask->issuer, text))
+			this = crl_judge(f->lists.at[i], &q, text);
 		/* A revocation beats all, a good one what can't tell. */
 		if (answer == TLS_CRL_OFF || this == TLS_CRL_REVOKED ||
 		    (this == TLS_CRL_GOOD && answer == TLS_CRL_UNDETERMINED)) {
@@ -52,8 +50,7 @@ static enum tls_crl judge(struct found *f, const struct crl_ask *ask,
 		if (answer == TLS_CRL_REVOKED)
 			break;
 	}
-	while (f->n > 0)
-		crl_unref(f->lists[--f->n]);
+	crl_lists_release(&f->lists);
 	return answer;
 }
 
@@ -62,7 +59,7 @@ static enum tls_crl ask_file(struct crl_cache *c, const struct crl_ask *ask,
 			     char text[CRL_TEXT_MAX])
 {
 	char id[CRL_ID_MAX], why[CRL_WHY_MAX] = "";
-	struct found f = {.n = 0};
+	struct found f = {.lists.n = 0};
 	enum tls_crl answer;
 	struct crl_source *e;
 
@@ -100,7 +97,7 @@ static bool want(struct crl_cache *c, const struct crl_ask *ask,
 	e->retry_ms = ask->retry_ms;
 	if (e->failures > 0 && e->tried_mono_ms + e->retry_ms < e->due_mono_ms)
 		e->due_mono_ms = e->tried_mono_ms + e->retry_ms;
-	else if (e->failures == 0 && e->n > 0)
+	else if (e->failures == 0 && e->lists.n > 0)
 		crl_source_plan(e);
 	take_out(f, e);
 	return crl_source_is_news(c, e);
@@ -140,7 +137,7 @@ static enum tls_crl ask_url(struct crl_cache *c, const struct crl_ask *ask,
 			    char text[CRL_TEXT_MAX])
 {
 	char id[CRL_ID_MAX], why[CRL_WHY_MAX] = "";
-	struct found f = {.n = 0};
+	struct found f = {.lists.n = 0};
 	enum tls_crl answer;
 	bool news;
 

@@ -27,13 +27,10 @@ struct crl_cache *crl_cache_new(void)
 
 void crl_cache_free(struct crl_cache *c)
 {
-	struct crl_source *e, *next;
-
 	if (!c)
 		return;
-	HASH_ITER(hh, c->sources, e, next) {
-		crl_source_drop(c, e);
-	}
+	while (c->sources)
+		crl_source_drop(c, c->sources);
 	pthread_mutex_destroy(&c->lock);
 	free(c->dir);
 	free(c);
@@ -50,7 +47,7 @@ static void take_stored(void *arg, struct crl_stored *s)
 
 		e->issuer = s->issuer;
 		e->may_be_private = s->may_be_private;
-		e->lists[e->n++] = s->crl;
+		crl_lists_add(&e->lists, s->crl);
 		e->tried_mono_ms = clock_mono_ms() - (age_ms > 0 ? age_ms : 0);
 		crl_source_plan(e);
 		s->issuer = NULL;
@@ -76,16 +73,17 @@ void crl_cache_watch(struct crl_cache *c, void (*wanted)(void *arg), void *arg)
 
 /* --------------------------------------------------------------------- files */
 
-/* All lists of a file; *n is 0 after a failure. */
-static enum status read_lists(struct crl **lists, size_t *n, const char *path,
+/* All lists of a file; none after a failure. */
+static enum status read_lists(struct crl_lists *out, const char *path,
 			      struct err *e)
 {
 	gnutls_datum_t data = {NULL, 0};
+	enum status st = ST_OK;
 	struct span in;
 	struct err why;
 	int rc;
 
-	*n = 0;
+	*out = (struct crl_lists){.n = 0};
 	errno = 0;
 	rc = gnutls_load_file(path, &data);
 	if (rc < 0)
@@ -93,22 +91,19 @@ static enum status read_lists(struct crl **lists, size_t *n, const char *path,
 				errno ? strerror(errno) : gnutls_strerror(rc));
 	in = (struct span){(const char *)data.data, data.size};
 	do {
-		if (*n == CRL_LISTS_MAX ||
-		    crl_read(&lists[*n], &in, &why) != ST_OK)
-			break;
-		++*n;
-	} while (in.len > 0);
+		if (out->n == CRL_LISTS_MAX)
+			st = err_perm(e, 7, 0, "%s: more than %d lists", path,
+				      CRL_LISTS_MAX);
+		else if (crl_read(&out->at[out->n], &in, &why) != ST_OK)
+			st = err_perm(e, 7, 0, "%s: the list is %s", path,
+				      why.text);
+		else
+			out->n++;
+	} while (st == ST_OK && in.len > 0);
 	gnutls_free(data.data);
-	if (*n > 0 && in.len == 0)
-		return ST_OK;
-	if (*n == CRL_LISTS_MAX)
-		err_perm(e, 7, 0, "%s: more than %d lists", path,
-			 CRL_LISTS_MAX);
-	else
-		err_perm(e, 7, 0, "%s: the list is %s", path, why.text);
-	while (*n > 0)
-		crl_unref(lists[--*n]);
-	return ST_PERM;
+	if (st != ST_OK)
+		crl_lists_release(out);
+	return st;
 }
 
 static struct crl_source *file_entry(struct crl_cache *c, const char *path)
@@ -125,55 +120,25 @@ static struct crl_source *file_entry(struct crl_cache *c, const char *path)
 enum status crl_cache_read_file(struct crl_cache *c, const char *path,
 				struct err *e)
 {
-	struct stat seen = {.st_size = -1};
-	struct crl *lists[CRL_LISTS_MAX];
+	struct crl_lists lists;
 	struct crl_source *entry;
-	enum status st;
-	size_t n;
+	enum status st = read_lists(&lists, path, e);
 
-	/* A change between the two is seen as one later. */
-	(void)stat(path, &seen);
-	st = read_lists(lists, &n, path, e);
+	if (st != ST_OK)
+		return st;
 	if (c) {
 		pthread_mutex_lock(&c->lock);
 		entry = file_entry(c, path);
 		if (entry) {
-			entry->seen = seen;
-			if (st == ST_OK) {
-				crl_source_drop_lists(entry);
-				memcpy(entry->lists, lists, n * sizeof(*lists));
-				entry->n = n;
-				n = 0;
-			}
+			struct crl_lists old = entry->lists;
+
+			entry->lists = lists;
+			lists = old;
 		}
 		pthread_mutex_unlock(&c->lock);
 	}
-	while (n > 0)
-		crl_unref(lists[--n]);
-	return st;
-}
-
-static bool has_changed(const struct crl_source *e)
-{
-	struct stat now = {.st_size = -1};
-
-	(void)stat(e->source, &now);
-	return now.st_dev != e->seen.st_dev || now.st_ino != e->seen.st_ino ||
-	       now.st_size != e->seen.st_size ||
-	       now.st_mtim.tv_sec != e->seen.st_mtim.tv_sec ||
-	       now.st_mtim.tv_nsec != e->seen.st_mtim.tv_nsec;
-}
-
-char *crl_cache_changed_file(struct crl_cache *c)
-{
-	char *path = NULL;
-
-	pthread_mutex_lock(&c->lock);
-	for (struct crl_source *e = c->sources; e && !path; e = e->hh.next)
-		if (!e->issuer && has_changed(e))
-			path = xstrdup(e->source);
-	pthread_mutex_unlock(&c->lock);
-	return path;
+	crl_lists_release(&lists);
+	return ST_OK;
 }
 
 /* ------------------------------------------------------------------ fetching */
@@ -251,8 +216,8 @@ static struct crl *read_fetched(struct span bytes, gnutls_x509_crt_t issuer,
 /* Who has an older list to show, may want to hide a revocation. */
 static bool is_rollback(const struct crl_source *e, const struct crl *crl)
 {
-	return e->n > 0 &&
-	       crl_this_update_ms(crl) < crl_this_update_ms(e->lists[0]);
+	return e->lists.n > 0 &&
+	       crl_this_update_ms(crl) < crl_this_update_ms(e->lists.at[0]);
 }
 
 static bool is_stale(const struct crl *crl)
@@ -265,14 +230,15 @@ static bool is_stale(const struct crl *crl)
 static bool put(struct crl_source *e, struct crl *crl)
 {
 	bool same = is_rollback(e, crl) ||
-		    (e->n > 0 && span_eq(crl_der(crl), crl_der(e->lists[0])));
+		    (e->lists.n > 0 &&
+		     span_eq(crl_der(crl), crl_der(e->lists.at[0])));
 
 	if (same) {
 		crl_unref(crl);
 		return false;
 	}
-	crl_source_drop_lists(e);
-	e->lists[e->n++] = crl;
+	crl_lists_release(&e->lists);
+	crl_lists_add(&e->lists, crl);
 	return true;
 }
 
@@ -284,8 +250,8 @@ static void conclude(struct crl_source *e, struct crl *crl,
 
 	if (crl)
 		out->changed = put(e, crl);
-	if (crl && is_stale(e->lists[0])) {
-		cert_time(date, crl_next_update_ms(e->lists[0]));
+	if (crl && is_stale(e->lists.at[0])) {
+		cert_time(date, crl_next_update_ms(e->lists.at[0]));
 		snprintf(out->failure, sizeof(out->failure),
 			 "the list is stale since %s", date);
 	}
@@ -293,9 +259,9 @@ static void conclude(struct crl_source *e, struct crl *crl,
 	memcpy(e->failure, out->failure, sizeof(e->failure));
 	e->failures = out->failure[0] ? e->failures + 1 : 0;
 	out->first = out->first || failed != (e->failures > 0);
-	if (e->n > 0) {
-		out->entries = crl_entries(e->lists[0]);
-		out->next_update_ms = crl_next_update_ms(e->lists[0]);
+	if (e->lists.n > 0) {
+		out->entries = crl_entries(e->lists.at[0]);
+		out->next_update_ms = crl_next_update_ms(e->lists.at[0]);
 	}
 	e->busy = false;
 	e->tried_mono_ms = clock_mono_ms();
@@ -306,13 +272,13 @@ static void conclude(struct crl_source *e, struct crl *crl,
 static void to_save(const struct crl_cache *c, const struct crl_source *e,
 		    struct crl_stored *out)
 {
-	if (!c->dir || e->n == 0)
+	if (!c->dir || e->lists.n == 0)
 		return;
 	*out = (struct crl_stored){
 		.url = xstrdup(e->source),
 		.may_be_private = e->may_be_private,
 		.issuer = cert_copy(e->issuer),
-		.crl = crl_ref(e->lists[0]),
+		.crl = crl_ref(e->lists.at[0]),
 	};
 }
 

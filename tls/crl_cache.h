@@ -51,8 +51,6 @@ void crl_cache_watch(struct crl_cache *c, void (*wanted)(void *arg), void *arg);
  * looks whether it can be read. */
 MUST_USE enum status crl_cache_read_file(struct crl_cache *c, const char *path,
 					 struct err *e);
-/* A file that was read and has changed since, to be freed, or NULL. */
-MUST_USE char *crl_cache_changed_file(struct crl_cache *c);
 
 /* ------- questions */
 

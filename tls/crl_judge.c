@@ -73,12 +73,10 @@ static bool may_sign_lists(gnutls_x509_crt_t issuer)
 static bool is_signed_with(const struct crl *c, gnutls_x509_crt_t issuer,
 			   gnutls_sign_algorithm_t algorithm)
 {
-	const gnutls_datum_t data = {
-		(unsigned char *)(uintptr_t)c->signed_part.at,
-		(unsigned)c->signed_part.len};
-	const gnutls_datum_t signature = {
-		(unsigned char *)(uintptr_t)c->signature.at,
-		(unsigned)c->signature.len};
+	const gnutls_datum_t data = {(unsigned char *)c->signed_part.at,
+				     (unsigned)c->signed_part.len};
+	const gnutls_datum_t signature = {(unsigned char *)c->signature.at,
+					  (unsigned)c->signature.len};
 	gnutls_pubkey_t key = NULL;
 	bool good;
 

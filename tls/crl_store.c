@@ -39,8 +39,7 @@ static bool write_pem(FILE *f, const gnutls_datum_t *pem)
 static bool write_parts(FILE *f, const struct crl_stored *what)
 {
 	struct span der = crl_der(what->crl);
-	const gnutls_datum_t raw = {(unsigned char *)(uintptr_t)der.at,
-				    (unsigned)der.len};
+	const gnutls_datum_t raw = {(unsigned char *)der.at, (unsigned)der.len};
 	gnutls_datum_t issuer = {NULL, 0}, list = {NULL, 0};
 	bool good;
 
@@ -101,8 +100,7 @@ static bool take_line(struct span *in, const char *key, struct span *value)
 
 static bool read_issuer(struct span in, gnutls_x509_crt_t *out)
 {
-	const gnutls_datum_t pem = {(unsigned char *)(uintptr_t)in.at,
-				    (unsigned)in.len};
+	const gnutls_datum_t pem = {(unsigned char *)in.at, (unsigned)in.len};
 
 	if (gnutls_x509_crt_init(out) < 0)
 		return false;

@@ -70,17 +70,22 @@ struct crl_source *crl_source_add(struct crl_cache *c, const char *id,
 	return e;
 }
 
-void crl_source_drop_lists(struct crl_source *e)
+void crl_lists_add(struct crl_lists *l, struct crl *crl)
 {
-	for (size_t i = 0; i < e->n; i++)
-		crl_unref(e->lists[i]);
-	e->n = 0;
+	BUG_ON(l->n == CRL_LISTS_MAX);
+	l->at[l->n++] = crl;
+}
+
+void crl_lists_release(struct crl_lists *l)
+{
+	while (l->n > 0)
+		crl_unref(l->at[--l->n]);
 }
 
 void crl_source_drop(struct crl_cache *c, struct crl_source *e)
 {
 	HASH_DEL(c->sources, e);
-	crl_source_drop_lists(e);
+	crl_lists_release(&e->lists);
 	if (e->issuer)
 		gnutls_x509_crt_deinit(e->issuer);
 	free(e->source);
@@ -92,8 +97,8 @@ static size_t bytes_of(const struct crl_cache *c)
 	size_t bytes = 0;
 
 	for (const struct crl_source *e = c->sources; e; e = e->hh.next)
-		for (size_t i = 0; i < e->n; i++)
-			bytes += crl_der(e->lists[i]).len;
+		for (size_t i = 0; i < e->lists.n; i++)
+			bytes += crl_der(e->lists.at[i]).len;
 	return bytes;
 }
 
@@ -135,7 +140,8 @@ void crl_cache_sweep(struct crl_cache *c, const struct crl_source *but)
  * in time, and an early one is not bothered. */
 static int64_t refresh_pause_ms(const struct crl_source *e)
 {
-	int64_t next_ms = e->n > 0 ? crl_next_update_ms(e->lists[0]) : 0;
+	int64_t next_ms =
+		e->lists.n > 0 ? crl_next_update_ms(e->lists.at[0]) : 0;
 	int64_t half_ms = (next_ms - clock_wall_ms()) / 2;
 	int64_t pause_ms = e->refresh_ms;
 

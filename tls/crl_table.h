@@ -19,22 +19,27 @@
 #define TLS_CRL_TABLE_H
 
 #include <pthread.h>
-#include <sys/stat.h>
 #include <uthash.h>
 
 #include "tls/crl_cache.h"
 
 enum { CRL_LISTS_MAX = 64 };             /* in a file */
 
+struct crl_lists {
+	struct crl *at[CRL_LISTS_MAX];   /* owned references */
+	size_t n;
+};
+/* Takes over the reference. */
+void crl_lists_add(struct crl_lists *l, struct crl *crl);
+void crl_lists_release(struct crl_lists *l);
+
 struct crl_source {
 	UT_hash_handle hh;
 	char id[CRL_ID_MAX];
 	char *source;                    /* URL or path; owned */
 	gnutls_x509_crt_t issuer;        /* of a URL; NULL: a file; owned */
-	struct crl *lists[CRL_LISTS_MAX];        /* owned references */
-	size_t n;
+	struct crl_lists lists;          /* of a URL: at most one */
 	char failure[CRL_TEXT_MAX];      /* of the last attempt; "" */
-	struct stat seen;                /* of a file */
 
 	/* URLs. */
 	bool may_be_private;
@@ -62,7 +67,6 @@ struct crl_source *crl_source_find(struct crl_cache *c, const char *id);
 struct crl_source *crl_source_add(struct crl_cache *c, const char *id,
 				  const char *source);
 void crl_source_drop(struct crl_cache *c, struct crl_source *s);
-void crl_source_drop_lists(struct crl_source *s);
 
 /* Keeps within the bounds, and drops what nobody asks for any more; `but`
  * (may be NULL) stays. */

@@ -332,6 +332,7 @@ START_TEST(test_several_in_a_file)
 		ck_assert(buf_add(&file, buf_span(&one)));
 		buf_release(&one);
 	}
+	ck_assert(buf_add(&file, SPAN("# the end\n")));
 	struct span in = buf_span(&file);
 	for (size_t i = 0; i < 2; i++)
 		ck_assert_int_eq(crl_read(&c[i], &in, &e), ST_OK);
