@@ -314,6 +314,11 @@ bool host_port_parse(const char *s, uint16_t default_port,
 		free(text);
 		return false;
 	}
-	*out = (struct host_port){text, port, is_literal};
+	*out = (struct host_port){
+		.host = text,
+		.port = port,
+		.is_literal = is_literal,
+		.is_bare = !is_literal && !strchr(s, ':'),
+	};
 	return true;
 }

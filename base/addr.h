@@ -53,11 +53,12 @@ bool network_has(const struct network *n, const struct addr *a);
 
 /* Splits "host:port", "[::1]:port", "[192.0.2.1]", "host" into the host (out,
  * without brackets, owned by the caller) and port; is_literal says that it
- * was an address. */
+ * was an address, is_bare that it was a name without a port. */
 struct host_port {
 	char    *host;                   /* owned */
 	uint16_t port;
 	bool     is_literal;
+	bool     is_bare;
 };
 MUST_USE bool host_port_parse(const char *s, uint16_t default_port,
 			      struct host_port *out);

@@ -69,11 +69,10 @@ static void free_session(struct outbound *o)
 	BUG_ON(o->job);
 	wish_cancel(o->wish);
 	outbound_drop_secret(o);
-	lookup_cancel(o->lookup);
+	outbound_drop_hosts(o);
 	stream_free(o->stream);
 	client_free(o->client);
 	digest_free(o->digest);
-	free(o->addrs);
 	free(o->peer);
 	free(o);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * outbound_connect - the way of a session to its destination: resolve,
- * connect, secure; address after address.
+ * outbound_connect - the way of a session to its destination: connect, secure;
+ * address after address.
  *
  * Every address of the host is tried in turn until one meets the whole policy
  * of the route.  When none does, the failure reported is the one of the
@@ -26,58 +26,19 @@
 
 enum { HANDSHAKE_TIMEOUT_MS = 2 * 60 * 1000 };
 
-static void try_address(struct outbound *o);
-
-/* ------- resolve */
-
-static void lookup_failed(struct outbound *o, enum lookup_result result)
-{
-	struct facts facts = outbound_facts(o, FACT_LOOKUP);
-	struct failure failure;
-
-	facts.host = o->delivery->host->host;
-	facts.lookup = result;
-	diagnose(&facts, &failure);
-	outbound_address_failed(o, &failure);
-}
-
-static void on_looked_up(void *arg, enum lookup_result result,
-			 const struct addr *addrs, size_t n)
-{
-	struct outbound *o = arg;
-
-	o->lookup = NULL;
-	if (result != LOOKUP_OK || n == 0) {
-		lookup_failed(o, result);
-		return;
-	}
-	o->addrs = xcalloc(n, sizeof(*addrs));
-	memcpy(o->addrs, addrs, n * sizeof(*addrs));
-	o->naddrs = n;
-	try_address(o);
-}
-
-void outbound_resolve(struct outbound *o)
-{
-	const struct host_port *host = o->delivery->host;
-
-	o->lookup = lookup_start(o->worker->resolver, host->host, host->port,
-				 on_looked_up, o);
-}
-
 /* ------- connect */
 
 static void note_address(struct outbound *o)
 {
-	const struct host_port *host = o->delivery->host;
+	bool is_literal = o->delivery->host->is_literal;
 	char text[ADDR_TEXT_MAX];
 
 	addr_text(text, &o->addrs[o->at]);
 	free(o->delivery->address);
 	o->delivery->address = xstrdup(text);
 	free(o->peer);
-	o->peer = host->is_literal ? xstrdup(text)
-				   : xasprintf("%s[%s]", host->host, text);
+	o->peer = is_literal ? xstrdup(text)
+			     : xasprintf("%s[%s]", outbound_host(o), text);
 }
 
 /* *from: the route's source address; false: it has none. */
@@ -118,7 +79,7 @@ static enum status start_connecting(struct outbound *o, struct err *e)
 			      bound ? &from : NULL, outbound_stream_seen, o, e);
 }
 
-static void try_address(struct outbound *o)
+void outbound_try_address(struct outbound *o)
 {
 	struct failure failure;
 	struct err e;
@@ -191,7 +152,7 @@ void outbound_start_tls(struct outbound *o)
 	struct err e;
 
 	exception_forgive(o->delivery->exception, &policy);
-	if (tls_client_new(&tls, stream_fd(o->stream), o->delivery->host->host,
+	if (tls_client_new(&tls, stream_fd(o->stream), outbound_tls_name(o),
 			   &policy,
 			   snapshot_identity(snapshot, route->identity),
 			   &e) != ST_OK) {
@@ -296,15 +257,18 @@ void outbound_address_failed(struct outbound *o, const struct failure *f)
 	close_address(o);
 	if (again) {
 		o->clear_cause = f->cause;
-		try_address(o);
+		outbound_try_address(o);
 		return;
 	}
 	o->clear_cause = CAUSE_IS_NONE;
 	/* Other addresses won't like our secret better. */
-	if (o->naddrs > 0 && ++o->at < o->naddrs && f->reach != AT_SELF &&
-	    f->cause != CAUSE_IS_AUTH_FAILED) {
-		try_address(o);
-		return;
+	if (f->reach != AT_SELF && f->cause != CAUSE_IS_AUTH_FAILED) {
+		if (o->naddrs > 0 && ++o->at < o->naddrs) {
+			outbound_try_address(o);
+			return;
+		}
+		if (outbound_next_host(o))
+			return;
 	}
 	o->delivery->failed = true;
 	o->delivery->failure = o->failure;

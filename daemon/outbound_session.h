@@ -4,7 +4,8 @@
  *
  *	outbound.c          the life of a session; carries bytes to and from
  *	                    smtp/client
- *	outbound_connect.c  the way to the destination: resolve, connect, TLS
+ *	outbound_resolve.c  the addresses of the destination
+ *	outbound_connect.c  the way there: connect, TLS
  *	outbound_auth.c     what we log in with
  *	outbound_mail.c     one message after another over the connection
  *	outbound_body.c     the bytes of a message
@@ -17,6 +18,7 @@
 #include "base/digest.h"
 #include "daemon/delivery.h"
 #include "daemon/worker.h"
+#include "net/mx.h"
 #include "net/stream.h"
 #include "queue/message.h"
 
@@ -29,6 +31,10 @@ struct outbound {
 	struct wish   *wish;             /* for the secret */
 	struct secret *secret;           /* until we are logged in; owned */
 	struct lookup *lookup;
+	struct mx_lookup *mx_lookup;
+	char         **mx_hosts;         /* in place of the host; owned, NULL:
+					    none */
+	size_t         nmx_hosts, mx_at;
 	struct addr   *addrs;            /* owned */
 	size_t         naddrs, at;
 	char          *peer;             /* "mx.example[192.0.2.1:25]"; owned */
@@ -86,8 +92,21 @@ void outbound_auth_failed(struct outbound *o);
 /* We are in: nobody needs the secret any more.  Also at the end. */
 void outbound_drop_secret(struct outbound *o);
 
-/* outbound_connect.c */
+/* outbound_resolve.c */
 void outbound_resolve(struct outbound *o);
+/* Looks up the next MX host; false: there is none. */
+bool outbound_next_host(struct outbound *o);
+/* The host whose addresses are tried. */
+const char *outbound_host(const struct outbound *o);
+/* The name that we ask for in TLS, and that the certificate must bear unless the
+ * route says otherwise. */
+const char *outbound_tls_name(const struct outbound *o);
+/* At the end. */
+void outbound_drop_hosts(struct outbound *o);
+
+/* outbound_connect.c */
+/* The one at o->at. */
+void outbound_try_address(struct outbound *o);
 /* What STREAM events mean before the connection is established. */
 void outbound_connected(struct outbound *o);
 void outbound_start_tls(struct outbound *o);

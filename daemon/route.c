@@ -104,6 +104,7 @@ static bool hosts_differ(const struct conf_route *a, const struct conf_route *b)
 		return true;
 	for (size_t i = 0; i < a->nhosts; i++)
 		if (a->hosts[i].port != b->hosts[i].port ||
+		    a->hosts[i].is_bare != b->hosts[i].is_bare ||
 		    strcmp(a->hosts[i].host, b->hosts[i].host) != 0)
 			return true;
 	return false;

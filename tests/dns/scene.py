@@ -36,6 +36,7 @@ class Scene(unittest.TestCase):
     queue = {'retry': ['1h'], 'probe': '1h', 'keep_delivered': '1h'}
     dns = None              # set by the subclass
     dns_timeout_ms = 20000
+    sections = route('out', mx=True, tls='off'),
 
     @classmethod
     def setUpClass(cls):
@@ -44,7 +45,7 @@ class Scene(unittest.TestCase):
         os.environ['RELAYD_RESOLVER'] = cls.dns.address
         os.environ['RELAYD_MX_PORT'] = str(cls.port)
         os.environ['RELAYD_DNS_TIMEOUT_MS'] = str(cls.dns_timeout_ms)
-        cls.relay = Relay(route('out', mx=True, tls='off'), queue=cls.queue,
+        cls.relay = Relay(*cls.sections, queue=cls.queue,
                           top={'hostname': OWN_NAME, 'workers': 1})
         cls.addClassCleanup(cls.relay.close)
 

@@ -8,6 +8,7 @@ import unittest
 # It knows where the harness is.
 from scene import A, B, C, DEAD, OWN_NAME, Scene, net
 from nsd import Nsd
+from harness.relay import route
 
 # Names without a dot at the end are within the zone.
 HOSTS = f'''\
@@ -329,6 +330,36 @@ class Names(Shapes):
     def test_case(self):
         self.delivered('ONE', 'a')
         self.delivered('upper', 'b')
+
+
+class Hosts(Shapes):
+    """The same shapes as next hops of a route: LABEL.to goes to LABEL."""
+
+    labels = ('one', 'three', 'extremes', 'addresses', 'families', 'alias',
+              'to-alias', 'missing-first', 'own-last', 'crowd', 'no-mx',
+              'null', 'alias-of-nobody', 'round-1', 'own-first')
+    sections = tuple(
+        route(label, domains=[f'{label}.to'], hosts=[f'{label}.dns.test'],
+              tls='off') for label in labels)
+
+    def test_delivered(self):
+        for label, where in (
+                ('one', 'a'), ('three', 'c'), ('extremes', 'a'),
+                ('addresses', 'a'), ('families', 'six'), ('alias', 'a'),
+                ('to-alias', 'a'), ('missing-first', 'b'), ('own-last', 'b'),
+                ('crowd', 'a')):
+            with self.subTest(label):
+                before = len(self.sinks[where].arrivals)
+                self.check_delivered(f'{label}.to', label)
+                self.assertEqual(len(self.sinks[where].arrivals), before + 1)
+
+    def test_deferred(self):
+        for label, cause in (
+                ('no-mx', 'connect-refused'), ('null', 'dns-null-mx'),
+                ('alias-of-nobody', 'dns-nxdomain'),
+                ('round-1', 'dns-servfail'), ('own-first', 'loop')):
+            with self.subTest(label):
+                self.check_deferred(f'{label}.to', cause, label)
 
 
 class Suspended(Shapes):

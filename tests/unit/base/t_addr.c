@@ -193,6 +193,8 @@ START_TEST(hosts_parse)
 		ck_assert_str_eq(hp.host, rows[i].host);
 		ck_assert_uint_eq(hp.port, rows[i].port);
 		ck_assert(hp.is_literal == rows[i].is_literal);
+		ck_assert(hp.is_bare ==
+			  (!hp.is_literal && !strchr(rows[i].in, ':')));
 		free(hp.host);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
