@@ -95,16 +95,13 @@ void body_delete(struct work *w, uint64_t id)
 	walk_end(&walk);
 }
 
-static enum status check_piece(struct span key, struct span value,
-			       struct err *e)
+bool body_piece_is_sound(struct span key, struct span value)
 {
 	uint64_t id = key_read(key, 0, 8), at = key_read(key, 8, 8);
 	uint64_t sum = key_read(value, 0, CHECKSUM);
 
-	if (value.len <= CHECKSUM ||
-	    sum != checksum(id, at, span_skip(value, CHECKSUM)))
-		return damaged_message(e, id);
-	return ST_OK;
+	return value.len > CHECKSUM &&
+	       sum == checksum(id, at, span_skip(value, CHECKSUM));
 }
 
 enum status body_read(struct tx *tx, uint64_t id, uint64_t at, struct buf *out,
@@ -124,7 +121,8 @@ enum status body_read(struct tx *tx, uint64_t id, uint64_t at, struct buf *out,
 
 		if (start > at || skip >= bytes.len)
 			break;
-		st = check_piece(w.key, w.value, e);
+		if (!body_piece_is_sound(w.key, w.value))
+			st = damaged_message(e, id);
 		bytes = span_skip(bytes, (size_t)skip);
 		if (bytes.len > out->max - out->len)
 			bytes.len = out->max - out->len;

@@ -7,6 +7,10 @@
 
 #include <stdlib.h>
 
+#include "base/digest.h"
+
+enum { CHECK_KEY_MAX = 1024 }; /* more than a key of any back end */
+
 void destination_record_release(struct destination_record *d)
 {
 	free(d->name);
@@ -39,6 +43,26 @@ bool store_conserved(const struct totals *t)
 	for (unsigned i = 0; i < RCPT_STATES; i++)
 		sum += t->live[i];
 	return sum == t->accepted;
+}
+
+bool store_balanced(const struct balance *b)
+{
+	for (size_t i = 0; i < RCPT_STATES; i++)
+		if (b->counted[i] != b->totals.live[i])
+			return false;
+	return store_conserved(&b->totals);
+}
+
+void store_check_init(struct store_check *c)
+{
+	*c = (struct store_check){.digest = digest_new()};
+	buf_init(&c->last, CHECK_KEY_MAX);
+}
+
+void store_check_release(struct store_check *c)
+{
+	buf_release(&c->last);
+	digest_free(c->digest);
 }
 
 /* ------- is an operation sound? */

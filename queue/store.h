@@ -186,6 +186,28 @@ struct totals {
 /* Is accepted = live + delivered + expired + failed + removed? */
 bool store_conserved(const struct totals *t);
 
+/* The totals, and beside them what the counters of all groups add up to. */
+struct balance {
+	struct totals totals;
+	uint64_t counted[RCPT_STATES];
+};
+/* Are they conserved, and do both say the same? */
+bool store_balanced(const struct balance *b);
+
+/* How far a verification has come. */
+struct store_check {
+	uint64_t rows, bytes, faults; /* seen */
+	bool over;
+	/* The back end's. */
+	size_t stage;
+	struct buf last; /* owned: the key seen last */
+	uint64_t body_id, body_at;
+	bool body_bad;
+	struct digest *digest; /* owned */
+};
+void store_check_init(struct store_check *c);
+void store_check_release(struct store_check *c);
+
 struct store_space {
 	uint64_t used_bytes, max_bytes, free_disk_bytes;
 	bool full; /* new mail is refused: 452 4.3.1 */
@@ -194,6 +216,8 @@ struct store_space {
 /* Return false to stop the scan. */
 typedef bool store_saw_message(void *arg, const struct message *m);
 typedef bool store_saw_event(void *arg, const struct event *ev);
+/* What is wrong with a message; id 0: with the queue. */
+typedef void store_saw_fault(void *arg, uint64_t id, const char *text);
 
 struct store_ops {
 	const char *name;
@@ -262,6 +286,12 @@ struct store_ops {
 	enum status (*records)(struct store *, enum record_kind kind,
 			       enum record_order order, const char *after,
 			       size_t max, struct store_record **out, size_t *n,
+			       struct err *);
+	/* Looks at about max rows more, each with its checksum and what has to
+	 * stand beside it, until c->over. */
+	enum status (*verify)(struct store *, struct store_check *c, size_t max,
+			      store_saw_fault *, void *arg, struct err *);
+	enum status (*balance)(struct store *, struct balance *out,
 			       struct err *);
 	void (*space)(struct store *, struct store_space *out);
 };

@@ -240,6 +240,8 @@ static const struct store_ops lmdb_ops = {
 	.find = lmdb_find,
 	.destinations = lmdb_destinations,
 	.records = lmdb_records,
+	.verify = lmdb_verify,
+	.balance = lmdb_balance,
 	.space = lmdb_space,
 };
 

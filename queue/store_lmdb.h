@@ -13,6 +13,7 @@
  *	lmdb_event.c     history
  *	lmdb_name.c      lanes and destinations as numbers
  *	lmdb_record.c    what is kept besides mail
+ *	lmdb_verify.c    looks whether all is well
  *
  * Functions over a struct tx read, and may be called by any thread in its own
  * transaction; those over a struct work write, in the writer's.
@@ -93,6 +94,9 @@ enum status lmdb_destinations(struct store *s, struct destination_record **out,
 enum status lmdb_records(struct store *s, enum record_kind kind,
 			 enum record_order order, const char *after, size_t max,
 			 struct store_record **out, size_t *n, struct err *e);
+enum status lmdb_verify(struct store *s, struct store_check *c, size_t max,
+			store_saw_fault *seen, void *arg, struct err *e);
+enum status lmdb_balance(struct store *s, struct balance *out, struct err *e);
 void lmdb_space(struct store *s, struct store_space *out);
 
 /* A transaction outside apply, for start-up. */
@@ -134,6 +138,8 @@ void name_drop(struct work *w, uint32_t number);
 uint64_t body_end(struct tx *tx, uint64_t id);
 void body_append(struct work *w, uint64_t id, uint64_t at, struct span bytes);
 void body_delete(struct work *w, uint64_t id);
+/* Of a row of the table: is its checksum right? */
+bool body_piece_is_sound(struct span key, struct span value);
 MUST_USE enum status body_read(struct tx *tx, uint64_t id, uint64_t at,
 			       struct buf *out, struct err *e);
 

@@ -135,6 +135,148 @@ START_TEST(a_message_with_an_unseen_damaged_recipient_is_not_dropped)
 }
 END_TEST
 
+/* ------- verify */
+
+static void see_fault(void *arg, uint64_t id, const char *text)
+{
+	(void)arg;
+	(void)id;
+	ck_assert(text[0] != '\0');
+}
+
+/* In portions of so many rows; the faults found. */
+static uint64_t verify(size_t portion)
+{
+	struct store_check c;
+	uint64_t faults;
+	struct err e;
+
+	store_check_init(&c);
+	while (!c.over)
+		ck_assert_int_eq(s->ops->verify(s, &c, portion, see_fault,
+						NULL, &e),
+				 ST_OK);
+	ck_assert_uint_gt(c.rows, 0);
+	faults = c.faults;
+	store_check_release(&c);
+	return faults;
+}
+
+/* Something in every table. */
+static void fill(void)
+{
+	static char bytes[200000];
+	struct span body = {bytes, sizeof(bytes)};
+	struct message *m;
+	struct destination_record d = {
+		.name = (char *)"cloud/mx:25",
+		.failing = true,
+		.reply = (char *)"no",
+		.reason = (char *)"",
+	};
+	struct store_record r = {
+		.kind = RECORD_AUDIT,
+		.key = (char *)"1",
+		.value = (char *)"{}",
+	};
+	struct store_op op = {.verb = STORE_DESTINATION, .destination = &d};
+	struct event ev;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 7 + i / 255);
+	m = make_message(3, 2, body);
+	enqueue(s, 1, 3, "hello");
+	enqueue(s, 2, 1, "hello");
+	ck_assert_int_eq(put_message(s, m, body), ST_OK);
+	change(s, 1, (struct change){.kind = CHANGE_EXPIRED, .number = 1});
+	change(s, 1, (struct change){.kind = CHANGE_HOLD, .number = 2});
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	op = (struct store_op){.verb = STORE_RECORD, .record = &r};
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	event_init(&ev);
+	ev.kind = EVENT_HELD;
+	op = (struct store_op){
+		.verb = STORE_CHANGE,
+		.id = 2,
+		.changes = &(struct change){.kind = CHANGE_DELIVERED},
+		.nchanges = 1,
+		.drop_delivered = true,
+		.events = &ev,
+		.nevents = 1,
+	};
+	ck_assert_int_eq(apply(s, &op), ST_OK);
+	store_op_release(&op);
+	event_release(&ev);
+	message_free(m);
+}
+
+START_TEST(verify_finds_nothing_where_nothing_is)
+{
+	begin();
+	ck_assert_uint_eq(verify(1000), 0);
+	fill();
+	ck_assert_uint_eq(verify(1000), 0);
+	ck_assert_uint_eq(verify(1), 0);
+	end();
+}
+END_TEST
+
+static const struct {
+	const char *table;
+	with_table *harm;
+	unsigned nth;
+} harms[] = {
+	{"message", turn_bit, 1},    {"message", delete_first, 0},
+	{"recipient", turn_bit, 2},  {"recipient", delete_first, 0},
+	{"name", turn_bit, 0},	     {"due", delete_first, 0},
+	{"group", delete_first, 0},  {"count", turn_bit, 0},
+	{"body", turn_bit, 1},	     {"body", delete_first, 0},
+	{"event", turn_bit, 0},	     {"settled", turn_bit, 0},
+	{"settled", delete_first, 0}, {"destination", turn_bit, 0},
+	{"record", turn_bit, 0},
+};
+
+START_TEST(verify_finds_each_harm)
+{
+	for (size_t i = 0; i < ARRAY_LEN(harms); i++) {
+		unsigned nth = harms[i].nth;
+
+		begin();
+		fill();
+		close_store();
+		in_table(harms[i].table, harms[i].harm, &nth);
+		open_store();
+		ck_assert_msg(verify(2) > 0, "%s", harms[i].table);
+		close_store();
+		remove_dir(dir);
+		clock_set_test(-1, -1);
+	}
+}
+END_TEST
+
+START_TEST(the_books_balance)
+{
+	struct balance b;
+	struct err e;
+	unsigned nth = 0;
+
+	begin();
+	fill();
+	ck_assert_int_eq(s->ops->balance(s, &b, &e), ST_OK);
+	ck_assert(store_balanced(&b));
+	ck_assert_uint_eq(b.counted[RCPT_HELD], 1);
+	ck_assert_uint_eq(b.counted[RCPT_QUEUED], 3);
+	close_store();
+	in_table("count", turn_bit, &nth);
+	open_store();
+	ck_assert_int_eq(s->ops->balance(s, &b, &e), ST_OK);
+	ck_assert(!store_balanced(&b));
+	close_store();
+	remove_dir(dir);
+	clock_set_test(-1, -1);
+}
+END_TEST
+
 START_TEST(a_damaged_body_is_noticed)
 {
 	char *bytes = xcalloc(20000, 1);
@@ -239,6 +381,9 @@ int main(void)
 		a_damaged_message_can_be_settled,
 		a_damaged_recipient_becomes_a_failed_one,
 		a_message_with_an_unseen_damaged_recipient_is_not_dropped,
+		verify_finds_nothing_where_nothing_is,
+		verify_finds_each_harm,
+		the_books_balance,
 		a_damaged_body_is_noticed,
 		a_lost_piece_is_noticed,
 		damaged_counters_do_not_stop_it,
