@@ -75,6 +75,9 @@ command_run run_exception_list;
 command_run run_exception_remove;
 /* A table of them, if there are any. */
 void print_exceptions(const struct context *x, const json_t *list);
+/* ctl/verify.c */
+command_run run_queue_verify;
+command_run run_check_queue;
 /* ctl/audit.c */
 command_run run_audit;
 /* ctl/admin.c */

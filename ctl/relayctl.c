@@ -39,6 +39,8 @@ static const struct command {
 	  "envelope, recipients, headers", TAKES_SHOW, 1, 1, run_queue_show },
 	{ { "queue", "explain" }, "ID", "what holds it right now", 0, 1, 1,
 	  run_queue_explain },
+	{ { "queue", "verify" }, "", "look at every row and checksum", 0, 0, 0,
+	  run_queue_verify },
 	{ { "trace" }, "ID | MESSAGE-ID", "the message's history", 0, 1, 1,
 	  run_trace },
 	{ { "resubmit" }, "[--deferred] [--held] ... [FILTER] [ID ...]",
@@ -77,16 +79,16 @@ static const struct command {
 	  TAKES_DESTINATION, 0, 1, run_exception_remove },
 	{ { "check", "config" }, "", "what relayd -n prints, for its file",
 	  TAKES_CHECK, 0, 0, run_check_config },
+	{ { "check", "queue" }, "", "is anything lost, or forgotten?", 0, 0, 0,
+	  run_check_queue },
 	{ { "reload" }, "", "take the changed configuration", 0, 0, 0,
 	  run_reload },
 	{ { "log-level" }, "debug | info | warn | error",
 	  "until the next reload", 0, 1, 1, run_log_level },
-	{ .words = { "queue", "verify" } },
 	{ .words = { "queue", "export" } },
 	{ .words = { "queue", "import" } },
 	{ .words = { "cert", "list" } },
 	{ .words = { "check", "tls" } },
-	{ .words = { "check", "queue" } },
 };
 /* clang-format on */
 

@@ -26,6 +26,7 @@ static void print_troubles(const json_t *status)
 {
 	const json_t *list = json_object_get(status, "destinations"), *d;
 	const json_t *certs = json_object_get(status, "certificates"), *cert;
+	const json_t *sentinel = json_object_get(status, "sentinel");
 	size_t refused = json_array_size(json_object_get(status, "refused"));
 	size_t exceptions =
 		json_array_size(json_object_get(status, "exceptions"));
@@ -52,6 +53,10 @@ static void print_troubles(const json_t *status)
 	if (refused > 0)
 		printf(", %zu changed credential%s REFUSED", refused,
 		       refused == 1 ? "" : "s");
+	if (json_is_false(json_object_get(sentinel, "conserved")))
+		printf(", BOOKS BROKEN: relayctl check queue");
+	if (number_of(sentinel, "overdue") > 0)
+		printf(", MAIL OVERDUE: relayctl check queue");
 	if (json_is_true(
 		    json_object_get(json_object_get(status, "queue"), "full")))
 		printf(", QUEUE FULL: new mail is refused");

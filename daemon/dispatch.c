@@ -239,6 +239,7 @@ static void obey(struct dispatch *d, struct dispatch_question *q,
 {
 	switch (q->order) {
 	case ORDER_VIEW:
+	case ORDER_CHECK:
 	case ORDER_RESUBMIT_BEGINS:
 		return;
 	case ORDER_PROBE:
@@ -318,6 +319,7 @@ static void on_asked(struct note *note)
 		dispatch_forget_dns(d);
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
 	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
+	sentinel_asked(d, q);
 	view_actives(d, q);
 	qsort(q->active, q->nactive, sizeof(*q->active), by_id);
 	mailbox_post(q->reply_to, &q->done);
@@ -452,6 +454,7 @@ static void turn(struct dispatch *d)
 	memory_turn(d);
 	exceptions_turn(d);
 	upkeep_turn(d);
+	sentinel_turn(d);
 }
 
 static void dispatch_main(void *arg)

@@ -71,12 +71,24 @@ struct destination_view {
 
 enum dispatch_order {
 	ORDER_VIEW,                      /* only look */
+	ORDER_CHECK,                     /* balance the books first */
 	ORDER_PROBE,                     /* probe `pattern` now */
 	ORDER_SUSPEND,                   /* `pattern`, until until_ms */
 	ORDER_RESUME,
 	ORDER_FORGET,                    /* forget what holds mail back */
 	ORDER_RESUBMIT_BEGINS,           /* what becomes due waits ... */
 	ORDER_RESUBMIT_ENDS,             /* ... for this; with ORDER_FORGET */
+};
+
+/* What the sentinel saw last. */
+struct sentinel_view {
+	int64_t  checked_ms;             /* wall: when; 0: not yet */
+	bool     broken;                 /* the books do not balance */
+	struct balance balance;
+	uint64_t overdue;                /* recipients that nobody is at work
+					    for, or more */
+	int64_t  oldest_ms;              /* wall: the first was due */
+	char     lane[STORE_NAME_MAX + 1];       /* one of them */
 };
 
 /* The asker fills the first part and keeps all of it alive until done.run,
@@ -92,6 +104,7 @@ struct dispatch_question {
 	struct destination_view *views;  /* matching the pattern */
 	size_t                   nviews;
 	size_t                   nchanged; /* destinations that were not so */
+	struct sentinel_view     sentinel;
 	struct due              *active; /* recipients being delivered, by id */
 	size_t                   nactive;
 

@@ -7,6 +7,7 @@
  *	dispatch_mx.c       the hosts of lanes where MX decides
  *	dispatch_memory.c   what is written down of destinations
  *	dispatch_exception.c  what operators let destinations get away with
+ *	dispatch_sentinel.c   watches that nothing is lost or forgotten
  *	dispatch_upkeep.c   expiry, trimming, moving mail to today's routes
  *	lane.c, destination.c   the pure parts
  *
@@ -42,6 +43,14 @@ struct dispatch {
 	int64_t  wake_mono_ms;           /* when the next turn is due at the
 					    latest */
 	_Atomic int64_t turned_mono_ms;
+
+	/* dispatch_sentinel.c */
+	struct sentinel {
+		int64_t next_mono_ms;
+		int64_t checked_ms;      /* wall; 0: not yet */
+		bool    broken;
+		struct balance balance;
+	} sentinel;
 
 	/* dispatch_upkeep.c */
 	bool     routes_changed;         /* mail may be in the wrong lane */
@@ -109,6 +118,11 @@ void exceptions_close(struct dispatch *d);
 /* The one in force for it, borrowed; NULL: none, or its route has none. */
 struct exception *dispatch_exception(const struct dispatch *d,
 				     const struct destination *dest);
+
+/* dispatch_sentinel.c */
+void sentinel_turn(struct dispatch *d);
+/* A question: what it has seen. */
+void sentinel_asked(struct dispatch *d, struct dispatch_question *q);
 
 /* dispatch_upkeep.c */
 void upkeep_start(struct dispatch *d);

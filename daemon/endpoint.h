@@ -31,6 +31,10 @@ call_step endpoint_list;
 /* control_summary.c */
 call_step endpoint_summary;
 
+/* control_verify.c */
+call_step endpoint_verify;
+call_step endpoint_check_queue;
+
 /* control_audit.c */
 call_step endpoint_audit;
 

@@ -63,6 +63,13 @@ struct lane {
 	int64_t next_due_wall_ms;        /* of WAIT_TIME; INT64_MAX: none */
 	struct delivery *parked;         /* connected, waiting for work */
 	unsigned deliveries;             /* parked ones and those away */
+
+	/* dispatch_sentinel.c */
+	int64_t looked_mono_ms;
+	int64_t suspect_mono_ms;         /* looks overdue since; 0: does not */
+	size_t  overdue;                 /* recipients, or more */
+	int64_t overdue_since_ms;        /* wall: the first was due */
+
 	UT_hash_handle hh;
 };
 

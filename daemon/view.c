@@ -352,6 +352,37 @@ json_t *view_event(const struct message *m, const struct event *ev)
 	return o;
 }
 
+/* ------- the sentinel */
+
+static json_t *count_view(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+json_t *view_sentinel(const struct sentinel_view *s)
+{
+	const struct totals *t = &s->balance.totals;
+	json_t *o = json_object(), *places = json_object();
+
+	for (int i = 0; i < RCPT_STATES; i++)
+		set(places, rcpt_state_word((enum rcpt_state)i),
+		    count_view(t->live[i]));
+	set(o, "ok", json_boolean(!s->broken && s->overdue == 0));
+	set(o, "checked", view_time(s->checked_ms));
+	set(o, "conserved", json_boolean(!s->broken));
+	set(o, "accepted", count_view(t->accepted));
+	set(o, "places", places);
+	set(o, "gone",
+	    json_pack("{s:I, s:I, s:I, s:I}", "delivered",
+		      (json_int_t)t->delivered, "expired",
+		      (json_int_t)t->expired, "failed", (json_int_t)t->failed,
+		      "removed", (json_int_t)t->removed));
+	set(o, "overdue", count_view(s->overdue));
+	set(o, "overdue_since", view_time(s->oldest_ms));
+	set(o, "overdue_route", view_text(s->lane));
+	return o;
+}
+
 /* ------- destinations */
 
 json_t *view_destination(const struct destination_view *d)

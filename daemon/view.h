@@ -67,6 +67,9 @@ json_t *view_message(const struct view *v, const struct message *m);
 json_t *view_received(const struct message *m);
 json_t *view_event(const struct message *m, const struct event *ev);
 
+/* The sentinel's verdict, with the sums it comes from. */
+json_t *view_sentinel(const struct sentinel_view *s);
+
 json_t *view_destination(const struct destination_view *d);
 
 #endif
