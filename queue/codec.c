@@ -129,8 +129,9 @@ static uint64_t get_number(struct in *in)
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		unsigned byte = get_byte(in);
 
-		/* The tenth byte has room for one bit only. */
-		if (shift == 63 && byte > 1)
+		/* The tenth byte has room for one bit only, and a last byte of
+		 * zero adds nothing: the number would have two forms. */
+		if ((shift == 63 && byte > 1) || (shift > 0 && byte == 0))
 			break;
 		n |= (uint64_t)(byte & 0x7f) << shift;
 		if (byte < 0x80)

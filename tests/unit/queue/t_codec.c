@@ -467,6 +467,27 @@ START_TEST(bad_numbers_are_refused)
 }
 END_TEST
 
+/* 0 as it is, and as it might be written in two bytes. */
+START_TEST(a_number_has_one_form)
+{
+	const struct group_count empty = {0, 0, 0};
+	struct group_count c;
+	char longer[16];
+	struct buf row;
+	struct span s;
+
+	buf_init(&row, CODEC_ROW_MAX);
+	ck_assert(group_count_encode(&row, &empty));
+	s = buf_span(&row);
+	ck_assert(group_count_decode(s, &c));
+	memcpy(longer, s.at, 1);
+	memcpy(longer + 1, "\x80\0\0\0", 4);
+	reseal(longer, s.len + 1);
+	ck_assert(!group_count_decode((struct span){longer, s.len + 1}, &c));
+	buf_release(&row);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("codec");
@@ -486,6 +507,7 @@ int main(void)
 	tcase_add_test(t, mutated_rows_do_no_harm);
 	tcase_add_test(t, a_nul_in_a_string_is_refused);
 	tcase_add_test(t, bad_numbers_are_refused);
+	tcase_add_test(t, a_number_has_one_form);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
