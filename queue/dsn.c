@@ -389,11 +389,27 @@ static void choose_boundary(const struct writing *x, char out[48])
 	}
 }
 
+/* May it stand between < and > as it is?  Then it holds no blank and no line
+ * end either, and of what is not ASCII UTF-8 alone. */
+static bool is_message_id(struct span s)
+{
+	bool fits = s.len > 0;
+
+	while (fits && s.len > 0) {
+		size_t n = span_utf8(s);
+		char c = s.at[0];
+
+		fits = n > 1 ||
+		       (n == 1 && c > ' ' && strchr("<>\"()\\\x7f", c) == NULL);
+		s = span_skip(s, n);
+	}
+	return fits;
+}
+
 /* The sender's own Message-ID, for those who sort by conversation. */
 static void add_references(struct wrap *w, const char *message_id)
 {
-	if (message_id[0] == '\0' || strpbrk(message_id, " <>\"()\\\t") ||
-	    !is_clean(span_of(message_id)) ||
+	if (!is_message_id(span_of(message_id)) ||
 	    (!w->utf8 && !is_ascii(span_of(message_id))))
 		return;
 	for (int i = 0; i < 2; i++) {

@@ -137,6 +137,26 @@ START_TEST(failure)
 }
 END_TEST
 
+/* It is told to programs only if it can't be taken for anything else. */
+START_TEST(odd_message_ids)
+{
+	static const char *const odd[] = {"a b@c",    "a\r\nTo: x@y",
+					  "a\x01@b",  "a<b",
+					  "a\xc3@b.c", "a\xc3\xbc@b.c"};
+
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		begin();
+		dsn.to = i < 5 ? "\xc3\xbc@example.com" : "u@example.com";
+		set(&about->message_id, odd[i]);
+		add("bob@example.net", "", "550 5.1.1 nobody");
+		write();
+		has_not("In-Reply-To");
+		has_not("References");
+		end();
+	}
+}
+END_TEST
+
 START_TEST(delay_and_relay)
 {
 	begin();
@@ -286,6 +306,7 @@ int main(void)
 	TCase *tc = tcase_create("dsn");
 
 	tcase_add_test(tc, failure);
+	tcase_add_test(tc, odd_message_ids);
 	tcase_add_test(tc, delay_and_relay);
 	tcase_add_test(tc, what_is_returned);
 	tcase_add_test(tc, the_boundary_is_in_nothing);
