@@ -19,6 +19,7 @@ enum {
 	NEGATIVE_TTL_S = 60, /* like the resolver's cache */
 	TTL_MIN_S = 1,
 	TTL_MAX_S = 3600,
+	MS_PER_S = 1000,
 };
 
 struct mx_lookup {
@@ -219,6 +220,38 @@ static uint32_t section_ttl(ns_msg *msg, ns_sect section, uint32_t ttl_s)
 	return ttl_s;
 }
 
+static int64_t bounded_ms(uint32_t ttl_s)
+{
+	return (int64_t)(ttl_s < TTL_MIN_S ? TTL_MIN_S : ttl_s) * MS_PER_S;
+}
+
+/* A longer one can't have come by the DNS. */
+static bool message_parse(struct span msg, ns_msg *out)
+{
+	return msg.len <= NS_MAXMSG &&
+	       ns_initparse((const unsigned char *)msg.at, (int)msg.len, out) >=
+		       0;
+}
+
+bool mx_parse(struct span msg, const char *own_name, uint32_t random,
+	      struct mx_answer *out)
+{
+	struct records records;
+	uint32_t ttl_s;
+	ns_msg parsed;
+
+	if (!message_parse(msg, &parsed))
+		return false;
+	ttl_s = section_ttl(&parsed, ns_s_an, TTL_MAX_S);
+	records_parse(&records, &parsed);
+	mx_order(records.at, records.n, own_name, random, out);
+	records_release(&records);
+	if (out->kind == MX_FAILED && ttl_s > NEGATIVE_TTL_S)
+		ttl_s = NEGATIVE_TTL_S;
+	out->ttl_ms = bounded_ms(ttl_s);
+	return true;
+}
+
 /* ------- lookups */
 
 static void mx_lookup_free(struct mx_lookup *l)
@@ -242,9 +275,7 @@ static void wait_for(struct mx_lookup *l, struct lookup *lookup)
 /* The lookup is over: mx_cancel() is for its owner no more. */
 static void answer(struct mx_lookup *l, struct mx_answer *a)
 {
-	uint32_t ttl_s = l->ttl_s < TTL_MIN_S ? TTL_MIN_S : l->ttl_s;
-
-	a->ttl_ms = (int64_t)ttl_s * 1000;
+	a->ttl_ms = bounded_ms(l->ttl_s);
 	l->seen(l->arg, a);
 	mx_answer_release(a);
 	mx_lookup_free(l);
@@ -277,38 +308,43 @@ static void on_addresses(void *arg, enum lookup_result result,
 	answer(l, &a);
 }
 
-static void on_hosts(struct mx_lookup *l, ns_msg *msg)
+static void on_hosts(struct mx_lookup *l, struct span msg)
 {
-	struct records records;
 	struct mx_answer a;
 
-	l->ttl_s = section_ttl(msg, ns_s_an, TTL_MAX_S);
-	records_parse(&records, msg);
-	mx_order(records.at, records.n, l->own_name, random32(), &a);
-	records_release(&records);
-	if (a.kind == MX_FAILED && l->ttl_s > NEGATIVE_TTL_S)
-		l->ttl_s = NEGATIVE_TTL_S;
+	if (!mx_parse(msg, l->own_name, random32(), &a)) {
+		answer_failed(l, LOOKUP_SERVFAIL);
+		return;
+	}
+	l->ttl_s = (uint32_t)(a.ttl_ms / MS_PER_S);
 	answer(l, &a);
+}
+
+static void on_no_hosts(struct mx_lookup *l, struct span msg)
+{
+	ns_msg parsed;
+
+	if (!message_parse(msg, &parsed)) {
+		answer_failed(l, LOOKUP_SERVFAIL);
+		return;
+	}
+	/* The TTL of the SOA, as the server gave it. */
+	l->ttl_s = section_ttl(&parsed, ns_s_ns, l->ttl_s);
+	wait_for(l, lookup_start(l->resolver, l->domain, PORT_SMTP,
+				 on_addresses, l));
 }
 
 static void on_records(void *arg, enum lookup_result result,
 		       const unsigned char *at, size_t len)
 {
-	struct mx_lookup *l = arg;
-	ns_msg msg;
+	struct span msg = {(const char *)at, len};
 
-	if (result != LOOKUP_OK && result != LOOKUP_NODATA) {
-		answer_failed(l, result);
-	} else if (ns_initparse(at, (int)len, &msg) < 0) {
-		answer_failed(l, LOOKUP_SERVFAIL);
-	} else if (result == LOOKUP_OK) {
-		on_hosts(l, &msg);
-	} else {
-		/* The TTL of the SOA, as the server gave it. */
-		l->ttl_s = section_ttl(&msg, ns_s_ns, l->ttl_s);
-		wait_for(l, lookup_start(l->resolver, l->domain, PORT_SMTP,
-					 on_addresses, l));
-	}
+	if (result == LOOKUP_OK)
+		on_hosts(arg, msg);
+	else if (result == LOOKUP_NODATA)
+		on_no_hosts(arg, msg);
+	else
+		answer_failed(arg, result);
 }
 
 /* A literal is its own host; it is no name, ours neither. */

@@ -55,6 +55,10 @@ struct mx_record {
  * shuffles equal preferences. */
 void mx_order(const struct mx_record *records, size_t n, const char *own_name,
 	      uint32_t random, struct mx_answer *out);
+/* The same for a DNS message with MX records in its answer section, as a server
+ * sent it, and how long they hold.  False: it is no DNS message. */
+MUST_USE bool mx_parse(struct span msg, const char *own_name, uint32_t random,
+		       struct mx_answer *out);
 void mx_answer_release(struct mx_answer *a);
 
 #endif
