@@ -8,6 +8,7 @@
 #
 # Knobs (on the command line, or in config.local.mak):
 #   VARIANT=release | debug | asan | tsan | cover   default: release
+#                   (fuzz is for make fuzz)
 #   WERROR=1        warnings are errors (developers and CI: tools/ set it)
 #   O=DIR           where objects go, default build/$(VARIANT)
 #   CFLAGS, LDFLAGS added to ours
@@ -53,11 +54,14 @@ FLAGS_asan = -O1 -g3 -DDEBUG -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan = -O1 -g3 -DDEBUG -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_cover = -O0 -g3 -DDEBUG --coverage
+FLAGS_fuzz = -O1 -g -DDEBUG -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LD_release = $(HARDEN_LD)
 LD_debug = $(HARDEN_LD)
 LD_asan = -fsanitize=address,undefined
 LD_tsan = -fsanitize=thread
 LD_cover = --coverage
+LD_fuzz = -fsanitize=fuzzer,address,undefined
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -include base/banned.h $(WARNINGS) $(FLAGS_$(VARIANT)) \
 	-DRELAYD_VERSION='"$(VERSION)"' -pthread $(CFLAGS)
@@ -150,6 +154,36 @@ SUPPORT_tls = $(O)/tests/support/crls.o $(O)/tests/support/certs.o $(O)/tests/su
 $(TEST_SUPPORT): LAYER_CFLAGS = $(foreach l,$(LAYERS),$(CFLAGS_$(l))) $(CHECK_CFLAGS)
 $(foreach l,$(LAYERS),$(eval $(call unit,$(l))))
 
+# ------------------------------------------------------------------- fuzz
+# tests/fuzz/fuzz_*.c: a program each.  With replay.c it reads the inputs of
+# tests/fuzz/corpus, which is a test; built by clang with libFuzzer (make fuzz)
+# it looks for new ones, and what it finds is kept in build/fuzz.
+#
+#   FUZZ=PATTERN    only targets whose name holds it
+#   SECONDS=N       for each target, default 20
+
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY := $(FUZZ_NAMES:%=$(O)/tests/fuzz/fuzz_%)
+FUZZ_CHOSEN = $(if $(FUZZ),$(foreach n,$(FUZZ_NAMES),$(if $(findstring $(FUZZ),$(n)),$(n))),$(FUZZ_NAMES))
+SECONDS ?= 20
+ifeq ($(VARIANT),fuzz)
+FUZZ_MAIN =
+else
+FUZZ_MAIN = $(O)/tests/fuzz/replay.o
+endif
+$(REPLAY): $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/fuzz.o $(FUZZ_MAIN) $(call archives,daemon)
+	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,daemon)
+$(patsubst %.c,$(O)/%.o,$(wildcard tests/fuzz/*.c)): LAYER_CFLAGS = $(foreach l,$(LAYERS),$(CFLAGS_$(l)))
+
+.PHONY: fuzz fuzz-programs
+fuzz:
+	@tools/setup build fuzz
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang WERROR= fuzz-programs
+	@for name in $(FUZZ_CHOSEN); do \
+		tests/fuzz/run $$name $(SECONDS) || exit 1; done
+
+fuzz-programs: $(FUZZ_CHOSEN:%=$(O)/tests/fuzz/fuzz_%)
+
 # --------------------------------------------------------------- all tests
 # Python programs are black-box tests: they run relayd and relayctl as users
 # do, against real peers.
@@ -161,10 +195,10 @@ chosen = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),
 unit run-unit: $(UNIT)
 	tools/run-tests $(call chosen,$(UNIT))
 
-run-check: programs $(UNIT)
+run-check: programs $(UNIT) $(REPLAY)
 	-tests/peers/fetch
 	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl \
-		tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT))
+		tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT) $(REPLAY))
 
 # Figures that depend on the machine, with their limits.
 .PHONY: measure
@@ -203,7 +237,7 @@ cover:
 SOURCES := $(foreach l,$(LAYERS),$(wildcard $(l)/*.c))
 HEADERS := $(foreach l,$(LAYERS),$(wildcard $(l)/*.h))
 SCRIPTS := tools/setup tools/version tools/check-layers tests/peers/fetch \
-	.ci/run
+	tests/fuzz/run .ci/run
 PAGES := man/relayd.8 man/relayctl.8 man/relayd.conf.5
 LIBRARY_CFLAGS = $(foreach l,$(LAYERS),$(CFLAGS_$(l)))
 
@@ -327,7 +361,8 @@ compile_commands.json: Makefile config.mak $(SOURCES)
 
 .PHONY: clean distclean
 clean:
-	rm -rf build/release build/debug build/asan build/tsan build/cover
+	rm -rf build/release build/debug build/asan build/tsan build/cover \
+		build/fuzz
 distclean:
 	rm -rf build config.mak config.log config.status configure \
 		autom4te.cache compile_commands.json
