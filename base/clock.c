@@ -27,6 +27,14 @@ int64_t clock_mono_ms(void)
 	return test_ms >= 0 ? test_ms : read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_mono_us(void)
+{
+	struct timespec t;
+
+	BUG_ON(clock_gettime(CLOCK_MONOTONIC, &t) != 0);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 int64_t clock_wall_ms(void)
 {
 	int64_t test_ms = atomic_load(&test_wall_ms);

@@ -13,6 +13,7 @@
 #include "base/base.h"
 
 int64_t clock_mono_ms(void);
+int64_t clock_mono_us(void);             /* to measure; no test sets it */
 int64_t clock_wall_ms(void);             /* since 1970-01-01T00:00:00Z */
 
 /* Both clocks stand still at these values until the next call; -1, -1 gives

@@ -161,6 +161,7 @@ struct conf_queue {
 struct conf_control {
 	char *socket;
 	char *group;                     /* "": the socket keeps its group */
+	struct addr metrics;             /* len 0: not served */
 };
 
 struct conf {

@@ -53,6 +53,7 @@ enum option_type {
 	TYPE_AUTH,
 	TYPE_IDENTITY,
 	TYPE_TRUST,
+	TYPE_SERVE, /* an address, or off */
 	/* lists */
 	TYPE_STRINGS,
 	TYPE_DURATIONS,

@@ -62,6 +62,8 @@ bool conf_can_replace(const struct conf *then, const struct conf *now,
 		strcmp(then->control.socket, now->control.socket) == 0);
 	compare(&to, now, "control.group",
 		strcmp(then->control.group, now->control.group) == 0);
+	compare(&to, now, "control.metrics",
+		addr_eq(&then->control.metrics, &now->control.metrics));
 	compare_addresses(&to, now, then, NULL, "is new");
 	compare_addresses(&to, then, now, &file, "is gone");
 	return to.count == 0;

@@ -178,6 +178,14 @@ static bool parse_address(const struct option *o, const char *text, void *out)
 	return true;
 }
 
+static bool parse_serve(const struct option *o, const char *text, void *out)
+{
+	if (*text != '\0')
+		return parse_address(o, text, out);
+	*(struct addr *)out = (struct addr){.len = 0};
+	return true;
+}
+
 static bool parse_network(const struct option *o, const char *text, void *out)
 {
 	(void)o;
@@ -391,6 +399,10 @@ static const struct type_row types[] = {
 	[TYPE_AUTH] = WORDS(auth_words),
 	[TYPE_IDENTITY] = {.size = sizeof(void *), .form = "identity"},
 	[TYPE_TRUST] = {.size = sizeof(void *), .form = "trust"},
+	[TYPE_SERVE] = {sizeof(struct addr), parse_serve, NULL,
+			"an address with a port, such as 127.0.0.1:9925, or "
+			"nothing",
+			NULL},
 	[TYPE_STRINGS] = {sizeof(char *), parse_string, release_string, NULL,
 			  NULL},
 	[TYPE_DURATIONS] = {sizeof(int64_t), parse_duration, NULL,

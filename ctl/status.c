@@ -11,6 +11,9 @@
 #include "ctl/human.h"
 #include "ctl/print.h"
 
+/* A certificate with fewer days left is part of the verdict. */
+enum { DAYS_LEFT_LOW = 14 };
+
 static int64_t count_of(const json_t *status, const char *what,
 			const char *state)
 {
@@ -35,7 +38,7 @@ static void print_troubles(const json_t *status)
 		suspended += strcmp(text_of(d, "state"), "suspended") == 0;
 	}
 	json_array_foreach(certs, i, cert)
-		low += certificate_remedy(cert) != NULL;
+		low += number_of(cert, "days_left") < DAYS_LEFT_LOW;
 	if (failing > 0)
 		printf(", %lld destination%s failing", (long long)failing,
 		       failing == 1 ? "" : "s");
@@ -153,7 +156,6 @@ static void print_destinations(const struct context *x, const json_t *status)
 
 static const struct column certificate_columns[] = {
 	{.title = "CERTIFICATE", .min = 8},
-	{.title = "OF"},
 	{.title = "DAYS LEFT", .align = COLUMN_RIGHT},
 	{.title = "NAMES", .min = 12},
 	{.title = "FILE", .min = 12, .drop = 1},
@@ -171,16 +173,21 @@ static void print_certificates(const struct context *x, const json_t *status)
 	t = table_new(stdout, certificate_columns,
 		      ARRAY_LEN(certificate_columns), x->width);
 	json_array_foreach(list, i, cert) {
-		const char *remedy = certificate_remedy(cert);
+		int64_t days = number_of(cert, "days_left");
 		char left[32];
 
-		certificate_left(left, cert);
-		table_add(t, (const char *[]){text_of(cert, "name"),
-					      text_of(cert, "kind"), left,
+		if (days < 0)
+			snprintf(left, sizeof(left), "EXPIRED");
+		else
+			snprintf(left, sizeof(left), "%lld", (long long)days);
+		table_add(t, (const char *[]){text_of(cert, "identity"), left,
 					      text_of(cert, "names"),
 					      text_of(cert, "file")});
-		if (remedy)
-			table_note(t, "remedy", remedy);
+		if (days < DAYS_LEFT_LOW)
+			table_note(
+				t, "remedy",
+				"renew it and put it into its file, which is "
+				"noticed by itself");
 	}
 	table_end(t);
 }

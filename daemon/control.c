@@ -45,6 +45,8 @@ static const struct endpoint {
 	call_step *run;
 } endpoints[] = {
 	{EVHTTP_REQ_GET, "/v1/status", MAY_READ, endpoint_status},
+	{EVHTTP_REQ_GET, "/v1/metrics", MAY_READ, endpoint_metrics},
+	{EVHTTP_REQ_GET, "/v1/health", MAY_READ, endpoint_health},
 	{EVHTTP_REQ_GET, "/v1/queue", MAY_READ, endpoint_list},
 	{EVHTTP_REQ_GET, "/v1/queue/summary", MAY_READ, endpoint_summary},
 	{EVHTTP_REQ_POST, "/v1/queue/resubmit", MAY_CHANGE, endpoint_resubmit},
@@ -61,7 +63,6 @@ static const struct endpoint {
 	{EVHTTP_REQ_POST, "/v1/exceptions", MAY_CHANGE, endpoint_exception_add},
 	{EVHTTP_REQ_POST, "/v1/exceptions/remove", MAY_CHANGE,
 	 endpoint_exception_remove},
-	{EVHTTP_REQ_GET, "/v1/certificates", MAY_READ, endpoint_certificates},
 	{EVHTTP_REQ_GET, "/v1/destinations", MAY_READ, endpoint_destinations},
 	{EVHTTP_REQ_POST, "/v1/destinations/probe", MAY_CHANGE, endpoint_probe},
 	{EVHTTP_REQ_POST, "/v1/destinations/suspend", MAY_CHANGE,

@@ -16,7 +16,6 @@
 call_step endpoint_status;
 
 /* control_certificate.c */
-call_step endpoint_certificates;
 json_t *certificates_status(struct call *c);
 json_t *certificates_refused(struct call *c);
 
@@ -25,6 +24,10 @@ call_step endpoint_destinations;
 call_step endpoint_probe;
 call_step endpoint_suspend;
 call_step endpoint_resume;
+
+/* control_metrics.c */
+call_step endpoint_metrics;
+call_step endpoint_health;
 
 /* control_list.c */
 call_step endpoint_list;

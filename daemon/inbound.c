@@ -24,7 +24,7 @@
 #include "base/units.h"
 #include "daemon/inbound_session.h"
 #include "daemon/policy.h"
-#include "daemon/sighting.h"
+#include "daemon/stats.h"
 #include "net/stream.h"
 #include "tls/session.h"
 
@@ -128,6 +128,8 @@ void inbound_log_refusal(const struct inbound *s, const char *what,
 {
 	char client[ADDR_TEXT_MAX];
 
+	stats_add(s->worker->relay->stats, STAT_REFUSED, s->listener->name,
+		  what, 1);
 	addr_text(client, &s->peer);
 	log_fact(LOG_INFO, 0, "refused", F_STR("what", what),
 		 F_STR("listener", s->listener->name), F_STR("client", client),
@@ -360,16 +362,9 @@ void inbound_committed(struct inbound *s, const struct err *refusal,
 
 /* ------- what the stream sees */
 
-static void note_certificate(const struct inbound *s)
-{
-	sighting_of_client(s->worker->relay, s->listener, &s->peer,
-			   stream_transport(s->stream));
-}
-
 static void secured(struct inbound *s)
 {
 	s->shaking = false;
-	note_certificate(s);
 	if (s->listener->tls == CONF_TLS_IMPLICIT)
 		server_greet(s->server, NULL);
 	else
@@ -437,8 +432,6 @@ static void seen(void *arg, enum stream_event event)
 			finish(s);
 		return;
 	case STREAM_FAILED:
-		if (s->shaking)
-			note_certificate(s);
 		log_broken(s);
 		inbound_over(s);
 		return;
@@ -537,6 +530,7 @@ void inbound_start(struct worker *w, struct listening *listening, int fd,
 	s->snapshot = snapshot_ref(w->snapshot);
 	s->listener = find_listener(w->snapshot->conf, &listening->addr);
 	BUG_ON(!s->listener);
+	stats_add(w->relay->stats, STAT_SESSIONS, s->listener->name, NULL, 1);
 	s->peer = *peer;
 	s->server = new_server(s);
 	s->stream = stream_accepted(w->base, fd, seen, s);

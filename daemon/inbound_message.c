@@ -15,6 +15,7 @@
 #include "base/units.h"
 #include "daemon/inbound_session.h"
 #include "daemon/route.h"
+#include "daemon/stats.h"
 #include "smtp/headers.h"
 #include "tls/session.h"
 
@@ -264,6 +265,18 @@ static struct err trouble(const struct inbound *s, const struct err *of)
 	return e;
 }
 
+static void count_received(const struct inbound *s)
+{
+	struct stats *stats = s->worker->relay->stats;
+	const char *listener = s->listener->name;
+
+	stats_add(stats, STAT_RECEIVED, listener, NULL,
+		  s->message->nrecipients);
+	stats_add(stats, STAT_RECEIVED_MESSAGES, listener, NULL, 1);
+	stats_add(stats, STAT_RECEIVED_BYTES, listener, NULL,
+		  s->message->bytes);
+}
+
 static void on_enqueued(struct note *note)
 {
 	struct inbound_write *w = write_of(note);
@@ -281,8 +294,7 @@ static void on_enqueued(struct note *note)
 		inbound_message_drop(s);
 	} else {
 		log_received(s);
-		atomic_fetch_add(&s->worker->relay->received,
-				 s->message->nrecipients);
+		count_received(s);
 		forget(s);
 	}
 	inbound_committed(s, refused ? &e : NULL, text);

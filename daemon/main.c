@@ -181,9 +181,9 @@ static int run(struct options *o)
 	}
 	if (!o->foreground)
 		detach_ready(waiter);
-	bool as_asked = service_run(service);
+	service_run(service);
 	service_free(service);
-	return as_asked ? EXIT_SUCCESS : EXIT_FAILURE;
+	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -22,7 +22,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/outbound_session.h"
-#include "daemon/sighting.h"
 #include "tls/session.h"
 
 enum { HANDSHAKE_TIMEOUT_MS = 2 * 60 * 1000 };
@@ -180,13 +179,11 @@ void outbound_start_tls(struct outbound *o)
 
 static void note_certificate(struct outbound *o)
 {
-	const struct transport *tls = stream_transport(o->stream);
 	struct tls_cert_info info;
 	char until[CLOCK_RFC3339_MAX];
 
-	if (!tls || !tls_session_peer(tls, &info))
+	if (!tls_session_peer(stream_transport(o->stream), &info))
 		return;
-	sighting_of_peer(o->worker->relay, o->delivery, tls);
 	clock_rfc3339(until, info.not_after_ms);
 	free(o->delivery->certificate);
 	o->delivery->certificate = xasprintf(

@@ -14,6 +14,7 @@
 #include "daemon/outbound_session.h"
 #include "daemon/route.h"
 #include "daemon/settle.h"
+#include "daemon/stats.h"
 
 /* ------- the message in hand */
 
@@ -390,8 +391,11 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 			d->failure = failure;
 		}
 	}
-	if (any)
+	if (any) {
 		d->succeeded++;
+		stats_add(o->worker->relay->stats, STAT_DELIVERED_BYTES,
+			  d->route->name, NULL, o->message->bytes);
+	}
 	settlement_keep_underway(s, o->underway);
 	o->underway = UNDERWAY_NONE;
 	settlement_submit(s);

@@ -22,7 +22,6 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
-#include "daemon/certificates.h"
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
 #include "daemon/login.h"
@@ -30,8 +29,10 @@
 #include "daemon/privs.h"
 #include "daemon/recover.h"
 #include "daemon/renewal.h"
+#include "daemon/scrape.h"
 #include "daemon/settings.h"
 #include "daemon/sockets.h"
+#include "daemon/stats.h"
 #include "daemon/status.h"
 #include "daemon/watchdog.h"
 #include "daemon/worker.h"
@@ -54,6 +55,7 @@ struct service {
 	struct event *signals[SIGNAL_KINDS];
 	struct event *mail_event, *status_tick;
 	struct control *control;
+	struct scrape *scrape; /* NULL: metrics are not served */
 	struct watchdog *watchdog;
 	struct renewal *renewal;
 	struct status_asker *status_line; /* for the log */
@@ -62,8 +64,6 @@ struct service {
 
 	bool dispatching; /* its thread runs */
 	bool stopping;
-	bool broken; /* the queue is */
-	struct note broken_note;
 	struct stopped {
 		struct note note;
 		struct service *service;
@@ -81,7 +81,6 @@ static void publish(struct service *s, struct snapshot *next)
 	dispatch_publish(s->relay.dispatch, next);
 	for (size_t i = 0; i < s->relay.nworkers; i++)
 		worker_publish(s->relay.workers[i], next);
-	certificates_own(s->relay.certificates, next);
 	renewal_follow(s->renewal, next);
 }
 
@@ -169,34 +168,6 @@ static void begin_stop(struct service *s, int64_t within_ms)
 		s->drained[i].service = s;
 		worker_stop(relay->workers[i], within_ms, &s->drained[i].note);
 	}
-}
-
-/* In the writer's thread; main does the rest. */
-static void on_broken(void *arg, const struct err *why)
-{
-	struct service *s =
-		CONTAINER_OF((struct relay *)arg, struct service, relay);
-
-	log_fact(LOG_ERROR, 0, "queue-broken",
-		 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
-		 F_STR("reply", why->text),
-		 F_STR("remedy",
-		       "look at the disk; relayd ends with status 1, and reads "
-		       "the queue anew when it is started again"));
-	mailbox_post(s->relay.main_mail, &s->broken_note);
-}
-
-/* Nothing that is still delivered could be recorded, so nothing is waited
- * for. */
-static void stop_broken(struct note *note)
-{
-	struct service *s = CONTAINER_OF(note, struct service, broken_note);
-
-	s->broken = true;
-	if (s->stopping)
-		return;
-	notify_stopping();
-	begin_stop(s, 0);
 }
 
 /* ------- signals */
@@ -383,10 +354,11 @@ static enum status start_threads(struct service *s, struct err *e)
 	const struct writer_conf writer = {
 		.store = relay->store,
 		.committed = dispatch_committed,
-		.broken = on_broken,
 		.arg = relay,
 		.max_ops = COMMIT_MAX_OPS,
 		.max_bytes = COMMIT_MAX_BYTES,
+		.commit = stats_commit(relay->stats),
+		.batch = stats_batch(relay->stats),
 	};
 	enum status st;
 
@@ -418,6 +390,16 @@ static enum status start_renewal(struct service *s, struct err *e)
 	return st;
 }
 
+/* Mail goes on also where nobody can measure it. */
+static void start_scrape(struct service *s, const struct control_conf *control)
+{
+	const struct addr *at = &s->snapshot->conf->control.metrics;
+	struct err e;
+
+	if (at->len > 0 && scrape_start(&s->scrape, at, control, &e) != ST_OK)
+		log_text(LOG_WARN, "metrics-off", "%s", e.text);
+}
+
 static enum status start_control(struct service *s, int *fd, struct err *e)
 {
 	const struct control_conf control = {
@@ -432,6 +414,7 @@ static enum status start_control(struct service *s, int *fd, struct err *e)
 	};
 
 	*fd = -1; /* its own now, also when it fails */
+	start_scrape(s, &control);
 	return control_start(&s->control, &control, e);
 }
 
@@ -448,8 +431,6 @@ static enum status start_parts(struct service *s, struct conf *conf,
 		st = open_queue(s, e);
 	if (st == ST_OK)
 		st = make_workers(s, e);
-	if (st == ST_OK)
-		s->relay.certificates = certificates_new(s->base, &s->relay);
 	if (st == ST_OK)
 		st = start_threads(s, e);
 	if (st == ST_OK)
@@ -489,8 +470,8 @@ enum status service_start(struct service **out, const struct service_conf *conf,
 
 	s->conf = *conf;
 	s->started_mono_ms = clock_mono_ms();
-	s->broken_note.run = stop_broken;
 	s->relay.clients = tally_new();
+	s->relay.stats = stats_new();
 	s->relay.rates.connections = rate_new(RATED_CLIENTS_MAX);
 	s->relay.rates.messages = rate_new(RATED_CLIENTS_MAX);
 	s->relay.rates.recipients = rate_new(RATED_CLIENTS_MAX);
@@ -540,10 +521,9 @@ static void log_start(const struct service *s)
 			 F_STR("address", address));
 	}
 	settings_log(s->snapshot);
-	certificates_own(s->relay.certificates, s->snapshot);
 }
 
-bool service_run(struct service *s)
+void service_run(struct service *s)
 {
 	log_start(s);
 	s->watchdog = watchdog_new(s->base, &s->relay);
@@ -551,7 +531,6 @@ bool service_run(struct service *s)
 	if (notify_wanted())
 		status_ask(s->status_told);
 	BUG_ON(event_base_dispatch(s->base) < 0);
-	return !s->broken;
 }
 
 static void stop_threads(struct service *s)
@@ -603,10 +582,9 @@ void service_free(struct service *s)
 	ran = s->stopping;
 	watchdog_stop(s->watchdog);
 	control_stop(s->control);
+	scrape_stop(s->scrape);
 	renewal_free(s->renewal);
-	certificates_close(s->relay.certificates);
 	stop_threads(s);
-	certificates_free(s->relay.certificates);
 	watchdog_free(s->watchdog);
 	free_loop(s);
 	underway_close(s->relay.underway);
@@ -614,6 +592,7 @@ void service_free(struct service *s)
 		s->relay.store->ops->close(s->relay.store);
 	sockets_close(&s->relay);
 	tally_free(s->relay.clients);
+	stats_free(s->relay.stats);
 	rate_free(s->relay.rates.connections);
 	rate_free(s->relay.rates.messages);
 	rate_free(s->relay.rates.recipients);

@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "daemon/notice.h"
 #include "daemon/route.h"
+#include "daemon/stats.h"
 #include "queue/schedule.h"
 
 enum {
@@ -174,6 +175,23 @@ static void log_outcome(const struct settlement *s, const struct recipient *r,
 	free(rcpt);
 }
 
+/* The outcome just logged. */
+static void count(const struct settlement *s, enum stat what)
+{
+	const struct event *ev = &s->events[s->nevents - 1];
+
+	stats_add(s->relay->stats, what, ev->route,
+		  ev->cause ? cause_word(ev->cause) : NULL, 1);
+}
+
+static double queued_s(const struct settlement *s, const struct recipient *r)
+{
+	int64_t ms = s->now_ms - r->fresh_ms;
+
+	/* The wall clock may have been put back. */
+	return ms > 0 ? (double)ms / 1000 : 0;
+}
+
 static void status_text(char out[12], const struct reply *r)
 {
 	if (r->class)
@@ -200,7 +218,8 @@ void settlement_delivered(struct settlement *s, const struct recipient *r,
 	if (!s->attempt.has_dsn && notice_is_wanted(r, EVENT_DELIVERED))
 		s->may_tell = true;
 	log_outcome(s, r, LOG_INFO);
-	atomic_fetch_add(&s->relay->delivered, 1);
+	count(s, STAT_DELIVERED);
+	histogram_see(stats_delivery(s->relay->stats), queued_s(s, r));
 	free(words);
 }
 
@@ -315,7 +334,7 @@ void settlement_failed(struct settlement *s, const struct recipient *r,
 		  failure->reply);
 	s->may_tell = s->may_tell || final;
 	log_outcome(s, r, final ? LOG_WARN : LOG_INFO);
-	atomic_fetch_add(final ? &s->relay->failed : &s->relay->deferred, 1);
+	count(s, final ? STAT_FAILED : STAT_DEFERRED);
 }
 
 void settlement_unloaded(struct settlement *s, uint32_t number,
@@ -353,7 +372,7 @@ void settlement_expired(struct settlement *s, const struct recipient *r)
 	replace(&ev->destination, r->destination);
 	s->may_tell = true;
 	log_outcome(s, r, LOG_WARN);
-	atomic_fetch_add(&s->relay->expired, 1);
+	count(s, STAT_EXPIRED);
 }
 
 void settlement_moved(struct settlement *s, const struct recipient *r,
@@ -474,7 +493,11 @@ static void load_and_tell(struct settlement *s)
 static void announce(const struct settlement *s)
 {
 	notices_log(&s->notices, s->write.op.id);
-	atomic_fetch_add(&s->relay->received, s->notices.n);
+	if (s->notices.n == 0)
+		return;
+	stats_add(s->relay->stats, STAT_RECEIVED, "notice", NULL, s->notices.n);
+	stats_add(s->relay->stats, STAT_RECEIVED_MESSAGES, "notice", NULL,
+		  s->notices.n);
 }
 
 /* It is durable, or there is nothing that it could change. */

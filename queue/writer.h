@@ -16,6 +16,7 @@
 #ifndef QUEUE_WRITER_H
 #define QUEUE_WRITER_H
 
+#include "base/histogram.h"
 #include "base/mailbox.h"
 #include "queue/store.h"
 
@@ -34,16 +35,14 @@ struct write {
 typedef void writer_committed(void *arg, const struct store_op *const *ops,
 			      size_t n);
 
-/* Writer's thread, once: the store is broken, no write will succeed. */
-typedef void writer_broken(void *arg, const struct err *why);
-
 struct writer_conf {
 	struct store *store; /* borrowed */
 	writer_committed *committed; /* NULL: nobody listens */
-	writer_broken *broken; /* likewise */
-	void *arg; /* of both */
+	void *arg;
 	size_t max_ops; /* per transaction */
 	size_t max_bytes;
+	/* Of each commit: seconds, and operations; NULL: not observed. */
+	struct histogram *commit, *batch;
 };
 
 MUST_USE enum status writer_start(struct writer **out,

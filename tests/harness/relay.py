@@ -65,12 +65,12 @@ def identity(name, certificate):
 
 
 class Relay:
-    """sections: text made by route(), trust(), identity(); queue, listener
-    and top: options that differ from the tests' usual ones; environment:
+    """sections: text made by route(), trust(), identity(); queue, listener,
+    control and top: options that differ from the tests' usual ones; environment:
     variables besides ours."""
 
     def __init__(self, *sections, queue=None, listener=None, top=None,
-                 sources='', start=True, environment=None):
+                 sources='', start=True, environment=None, control=None):
         self.dir = net.temp_dir('relay')
         self.host = net.own_host()
         self.port = net.free_port()
@@ -84,6 +84,7 @@ class Relay:
                          **(listener or {})}
         self.top = {'hostname': 'relay.example.com', 'user': user(),
                     'workers': 2, 'stop_timeout': '20s', **(top or {})}
+        self.control = control or {}
         self.sources = sources
         self.environment = environment or {}
         self.process = None
@@ -120,7 +121,8 @@ class Relay:
             f.write(section('log', '', {'level': 'info'}))
             f.write(section('queue', '', self.queue))
             f.write(section('control', '', {'socket': self.socket,
-                                            'group': ''}))
+                                            'group': '', 'metrics': '',
+                                            **self.control}))
             f.write(''.join(sections[n] for n in range(len(sections))
                             if not sections[n].startswith('route')))
             f.write(section('listener', 'in', self.listener, self.sources))

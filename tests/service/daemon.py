@@ -37,7 +37,7 @@ stop_timeout = "{stop_timeout}"
 workers = 2
 log {{ level = "info" }}
 queue {{ path = "{dir}/queue" max_size = "64M" min_free_disk = "0" }}
-control {{ socket = "{dir}/run/control.sock" group = "" }}
+control {{ socket = "{dir}/run/control.sock" group = "" metrics = "" }}
 listener "smtp" {{ address = {{ {addresses} }} tls = "off" }}
 route "out" {{ domains = {{ "*" }} hosts = {{ "127.0.0.1:1" }} tls = "off" }}
 {more}

@@ -164,6 +164,7 @@ START_TEST(everything_is_read)
 	ck_assert_int_eq(c->queue.hold_clock_ms, 0);
 	ck_assert_str_eq(c->control.socket, "/c");
 	ck_assert_str_eq(c->control.group, "");
+	ck_assert_uint_eq(c->control.metrics.len, 0);
 	conf_unref(c);
 }
 END_TEST
@@ -303,6 +304,8 @@ START_TEST(defaults_of_main_sections)
 	ck_assert_int_eq(c->queue.retry.at_ms[6], 3600000);
 	ck_assert_str_eq(c->control.socket, "/run/relayd/control.sock");
 	ck_assert_str_eq(c->control.group, "relayd");
+	ck_assert_uint_eq(addr_port(&c->control.metrics), 9925);
+	ck_assert(addr_is_loopback(&c->control.metrics));
 	ck_assert_uint_eq(c->nroutes, 0);
 	conf_unref(c);
 }
@@ -598,6 +601,7 @@ START_TEST(replacement_is_judged)
 		{TWO "queue { max_size = 1G }", "queue.max_size has changed"},
 		{TWO "control { socket = \"/x\" }", "control.socket has"},
 		{TWO "control { group = \"x\" }", "control.group has"},
+		{TWO "control { metrics = \"\" }", "control.metrics has"},
 		{TWO "user = x", "user has changed"},
 		{TWO "workers = 7", "workers has changed"},
 		{"listener a { address = \"127.0.0.1:1\" }\n",

@@ -5,6 +5,7 @@
  * The dispatcher is a fake: it says what the test wants and counts questions.
  */
 #include "daemon/control.h"
+#include "daemon/stats.h"
 
 #include <check.h>
 #include <event2/event.h>
@@ -255,6 +256,7 @@ static void open_queue(void)
 	ck_assert_msg(store_lmdb_open(&relay.store, &store, &e) == ST_OK, "%s",
 		      e.text);
 	ck_assert(mailbox_open(&relay.main_mail, &e) == ST_OK);
+	relay.stats = stats_new();
 	base = event_base_new();
 	mail_event = event_new(base, mailbox_fd(relay.main_mail),
 			       EV_READ | EV_PERSIST, on_mail, relay.main_mail);
@@ -297,6 +299,7 @@ static void stop(void)
 	event_free(mail_event);
 	event_base_free(base);
 	mailbox_close(relay.main_mail);
+	stats_free(relay.stats);
 	relay.store->ops->close(relay.store);
 	conf_unref(snapshot.conf);
 	client_close(client);
