@@ -77,12 +77,27 @@ static void free_session(struct outbound *o)
 	free(o);
 }
 
+void outbound_hang_up(struct outbound *o)
+{
+	struct buf *out = client_output(o->client);
+
+	client_quit(o->client);
+	if (stream_write(o->stream, buf_span(out)))
+		stream_finish(o->stream, LINGER_MS);
+	else
+		stream_free(o->stream);
+	o->stream = NULL;
+	o->quits = false;
+}
+
 void outbound_over(struct outbound *o)
 {
 	struct delivery *d = o->delivery;
 	struct worker *w = o->worker;
 
 	BUG_ON(!d);
+	if (o->quits)
+		outbound_hang_up(o);
 	unlink_session(o);
 	d->session = NULL;
 	d->report = DELIVERY_OVER;
@@ -129,6 +144,7 @@ static void talk_failed(struct outbound *o)
 	if (kind == FACT_REPLY && client_stage(c) == CLIENT_AUTH)
 		outbound_auth_failed(o);
 	struct facts facts = outbound_facts(o, kind);
+	o->quits = true;
 	if (o->established) {
 		outbound_broke(o, &facts);
 		return;
@@ -155,14 +171,9 @@ static bool flush(struct outbound *o)
 	return true;
 }
 
-/* Says QUIT and does not wait for the answer: nothing depends on it. */
 void outbound_quit(struct outbound *o)
 {
-	client_quit(o->client);
-	if (!flush(o))
-		return;
-	stream_finish(o->stream, LINGER_MS);
-	o->stream = NULL;
+	o->quits = true;
 	outbound_over(o);
 }
 

@@ -238,6 +238,8 @@ static void close_address(struct outbound *o)
 {
 	if (o->stream && o->shaking)
 		note_certificate(o);
+	if (o->quits)
+		outbound_hang_up(o);
 	stream_free(o->stream);
 	o->stream = NULL;
 	client_free(o->client);

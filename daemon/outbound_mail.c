@@ -407,7 +407,7 @@ void outbound_settle(struct outbound *o)
 	put_down(o);
 	o->messages++;
 	if (o->delivery->failed) {
-		outbound_over(o);
+		outbound_quit(o);
 		return;
 	}
 	if (o->stopping)
@@ -427,7 +427,10 @@ static bool is_stale(const struct outbound *o, const struct facts *f)
 		return o->messages > 0 && f->kind != FACT_PROTOCOL;
 	if (f->kind != FACT_LOST && f->kind != FACT_REPLY)
 		return false;
-	if (f->stage != CLIENT_MAIL || client_uncertain(o->client))
+	/* A RSET that is refused makes the connection useless, and says nothing
+	 * of the message that waits behind it. */
+	if ((f->stage != CLIENT_MAIL && f->stage != CLIENT_RSET) ||
+	    client_uncertain(o->client))
 		return false;
 	const struct client_result *r = client_results(o->client, &n);
 	for (size_t i = 0; i < n; i++)

@@ -67,6 +67,7 @@ struct outbound {
 	unsigned        mails;           /* transactions begun */
 	size_t          taken_max;       /* recipients of one before "too
 					    many"; 0: never heard */
+	bool            quits;           /* the connection ends with QUIT */
 };
 
 /* outbound.c */
@@ -75,6 +76,10 @@ void outbound_talk(struct outbound *o);
 void outbound_stream_seen(void *arg, enum stream_event event);
 /* Says QUIT; jobs that are left go back.  o is over (freed). */
 void outbound_quit(struct outbound *o);
+/* Ends the connection of a machine that is ready, has failed or is closed:
+ * with QUIT where one may be said (RFC 5321 4.1.1.10), and without waiting for
+ * its answer, on which nothing depends. */
+void outbound_hang_up(struct outbound *o);
 /* Throws the delivery back: no job is left here. */
 void outbound_park(struct outbound *o);
 /* The connection is over: reports and frees o; the caller returns at once. */
