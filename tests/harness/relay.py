@@ -115,7 +115,7 @@ class Relay:
 
     def configure(self, *sections):
         """Writes relayd.conf; takes effect at the next start or reload."""
-        with open(self.conf, 'w', encoding='ascii') as f:
+        with open(self.conf, 'w', encoding='utf-8') as f:
             for k, v in self.top.items():
                 f.write(f'{k} = {value(v)}\n')
             f.write(section('log', '', {'level': 'info'}))
