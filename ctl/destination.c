@@ -58,6 +58,8 @@ static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 				   connections, probe, text_of(row, "cause")});
 	note_suspension(t, row, now_ms);
 	table_note(t, "said", text_of(row, "reply"));
+	if (strncmp(text_of(row, "crl"), "undetermined", 12) == 0)
+		table_note(t, "crl", text_of(row, "crl"));
 	table_note(t, "remedy", text_of(row, "remedy"));
 }
 

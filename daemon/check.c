@@ -169,6 +169,8 @@ void check_readable(const struct conf *conf, const struct check_report *report)
 		for (size_t j = 0; j < t->ca.n; j++)
 			if (strcmp(t->ca.at[j], "system") != 0)
 				check_path(&c, conf, &t->place, t->ca.at[j]);
+		for (size_t j = 0; j < t->crl_files.n; j++)
+			check_path(&c, conf, &t->place, t->crl_files.at[j]);
 	}
 }
 
@@ -181,7 +183,7 @@ bool check_file(const struct conf_file *f, const struct check_report *report)
 
 	if (!conf)
 		return false;
-	s = snapshot_load(conf, report->problem, report->arg);
+	s = snapshot_load(conf, NULL, report->problem, report->arg);
 	if (!s)
 		return false;
 	problems = check_snapshot(s, clock_wall_ms(), report);

@@ -51,5 +51,6 @@ void delivery_free(struct delivery *d)
 	free(d->lane_name);
 	free(d->address);
 	free(d->certificate);
+	free(d->crl);
 	free(d);
 }

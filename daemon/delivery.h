@@ -61,6 +61,9 @@ struct delivery {
 	struct failure failure;
 	char    *address;                /* tried last, "192.0.2.1:25"; owned */
 	char    *certificate;            /* the peer's, for the trace; owned */
+	bool     crl_pending;            /* a list is being fetched for it */
+	char    *crl;                    /* of it, tls_crl_say(); owned, NULL:
+					    no peer was judged */
 	int64_t  began_mono_ms;          /* of the connection */
 
 	/* Each side's own. */

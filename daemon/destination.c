@@ -35,6 +35,7 @@ struct destination *destination_new(const struct conf_route *route,
 	d->host = *host;
 	d->host.host = xstrdup(host->host);
 	d->reply = xstrdup("");
+	d->crl = xstrdup("");
 	d->reason = xstrdup("");
 	d->next_probe_mono_ms = INT64_MAX;
 	ramp_start(&d->ramp);
@@ -48,6 +49,7 @@ void destination_free(struct destination *d)
 	free(d->host.host);
 	free(d->name);
 	free(d->reply);
+	free(d->crl);
 	free(d->reason);
 	free(d);
 }
@@ -217,6 +219,7 @@ void destination_view(const struct destination *d, int64_t mono_ms,
 		.window = d->ramp.window,
 		.reply = xstrdup(d->reply),
 		.reason = xstrdup(d->reason),
+		.crl = xstrdup(d->crl),
 	};
 	if (d->next_probe_mono_ms != INT64_MAX)
 		out->next_probe_ms = wall_ms + d->next_probe_mono_ms - mono_ms;

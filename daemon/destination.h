@@ -24,6 +24,9 @@ struct destination {
 	enum cause cause;                /* why it is not up */
 	char       enhanced[16];         /* "4.7.5"; "" after a restart */
 	char      *reply;                /* owned, never NULL */
+	int64_t    lists_since_mono_ms;  /* waits for a list; 0: it does not */
+	char      *crl;                  /* what lists say of its certificate, in
+					    words; owned, "": not heard yet */
 	int64_t    since_wall_ms;        /* in this state; 0: since the start */
 	int64_t    next_probe_mono_ms;   /* INT64_MAX: none is planned */
 	int64_t    pause_until_mono_ms;  /* opens no connection before */

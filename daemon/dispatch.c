@@ -20,6 +20,7 @@
 #include "daemon/mx_query.h"
 #include "daemon/outbound.h"
 #include "daemon/route.h"
+#include "tls/crl_cache.h"
 
 enum { TURN_MAX_MS = 1000 };
 
@@ -317,6 +318,8 @@ static void on_asked(struct note *note)
 	memory_asked(d, q);
 	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
 		dispatch_forget_dns(d);
+	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
+		crl_cache_forget(d->relay->crls);
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
 	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
 	sentinel_asked(d, q);
@@ -344,6 +347,7 @@ void dispatch_question_release(struct dispatch_question *q)
 		free(q->views[i].lane);
 		free(q->views[i].reply);
 		free(q->views[i].reason);
+		free(q->views[i].crl);
 	}
 	free(q->views);
 	free(q->active);

@@ -41,6 +41,10 @@ void dispatch_end_exception(struct dispatch *d, struct exception *x);
 /* Throws a delivery back. Any worker. */
 void dispatch_throw(struct dispatch *d, struct delivery *delivery);
 
+/* A revocation list has changed, or it is known now why it can't be had:
+ * destinations that fail or wait for one are tried now. Any thread. */
+void dispatch_hear_lists(struct dispatch *d);
+
 /* The writer's `committed`. */
 void dispatch_committed(void *arg, const struct store_op *const *ops,
 			size_t n);
@@ -67,6 +71,8 @@ struct destination_view {
 	int64_t  pause_until_ms;         /* wall; 0: opens connections */
 	char    *reply;                  /* owned, "" if none */
 	char    *reason;                 /* of a suspension; owned, "" if none */
+	char    *crl;                    /* of its certificate; owned, "" if not
+					    heard yet */
 };
 
 enum dispatch_order {

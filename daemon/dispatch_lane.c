@@ -521,11 +521,15 @@ static void hear_of_destination(struct dispatch *d, struct lane *l,
 	int64_t mono_ms = clock_mono_ms(), wall_ms = clock_wall_ms();
 	enum cause before = dest->cause;
 
+	dispatch_note_lists(dest, v);
 	for (; v->succeeded > 0; v->succeeded--)
 		ramp_succeeded(&dest->ramp, dest->route->max_connections);
 	if (v->failed && v->failure.reach == AT_DESTINATION) {
+		if (dispatch_awaits_lists(d, dest, v))
+			return;
 		bool fell = destination_fails(
 			dest, &v->failure, probe_pause_ms(d), mono_ms, wall_ms);
+		dispatch_probe_for_lists(d, dest, v);
 		if (fell || dest->cause != before) {
 			log_destination(dest);
 			dispatch_remember(d, dest);

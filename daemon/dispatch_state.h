@@ -8,6 +8,7 @@
  *	dispatch_memory.c   what is written down of destinations
  *	dispatch_exception.c  what operators let destinations get away with
  *	dispatch_sentinel.c   watches that nothing is lost or forgotten
+ *	dispatch_lists.c    revocation lists that change, or are not known
  *	dispatch_upkeep.c   expiry, trimming, moving mail to today's routes
  *	lane.c, destination.c   the pure parts
  *
@@ -35,6 +36,7 @@ struct dispatch {
 	struct note end;
 	unsigned resubmits;              /* under way */
 	struct mx_query *queries;        /* under way */
+	int64_t  lists_mono_ms;          /* a revocation list changed last */
 	struct suspension *suspensions;  /* hash, of every suspended name */
 	unsigned dns_epoch;              /* answers asked for in another one
 					    are forgotten */
@@ -123,6 +125,18 @@ struct exception *dispatch_exception(const struct dispatch *d,
 void sentinel_turn(struct dispatch *d);
 /* A question: what it has seen. */
 void sentinel_asked(struct dispatch *d, struct dispatch_question *q);
+
+/* dispatch_lists.c */
+/* Probes now what failed for a list, if one came while it did. */
+void dispatch_probe_for_lists(const struct dispatch *d,
+			      struct destination *dest,
+			      const struct delivery *v);
+/* True: it failed only because a list is being fetched for the first time, and
+ * it is tried again when that is there; in a few seconds at the latest. */
+bool dispatch_awaits_lists(const struct dispatch *d, struct destination *dest,
+			   const struct delivery *v);
+/* Keeps what the delivery heard of the peer's certificate, and says it once. */
+void dispatch_note_lists(struct destination *dest, struct delivery *v);
 
 /* dispatch_upkeep.c */
 void upkeep_start(struct dispatch *d);

@@ -179,17 +179,24 @@ void outbound_start_tls(struct outbound *o)
 
 static void note_certificate(struct outbound *o)
 {
+	char crl[TLS_CRL_TEXT_MAX + 16];
 	struct tls_cert_info info;
 	char until[CLOCK_RFC3339_MAX];
 
 	if (!tls_session_peer(stream_transport(o->stream), &info))
 		return;
 	clock_rfc3339(until, info.not_after_ms);
+	tls_crl_say(crl, sizeof(crl),
+		    tls_session_verdict(stream_transport(o->stream)));
+	o->delivery->crl_pending =
+		tls_session_verdict(stream_transport(o->stream))->crl_pending;
+	free(o->delivery->crl);
+	o->delivery->crl = xstrdup(crl);
 	free(o->delivery->certificate);
 	o->delivery->certificate = xasprintf(
 		"subject=%s names=%s issuer=%s not_after=%s "
-		"serial=%s",
-		info.subject, info.names, info.issuer, until, info.serial);
+		"serial=%s crl=%s",
+		info.subject, info.names, info.issuer, until, info.serial, crl);
 }
 
 void outbound_secured(struct outbound *o)

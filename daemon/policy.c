@@ -74,6 +74,35 @@ static bool would_be_source_by_login(const struct conf_listener *l,
 	return !client->logged_in && find_source(l, &then) != NULL;
 }
 
+/* The same, if the lists that say whether its certificate was revoked could be
+ * had: that is our trouble, and may pass. */
+static bool would_be_source_by_lists(const struct conf_listener *l,
+				     const struct policy_client *client)
+{
+	if (!client->tls || tls_session_verdict(client->tls)->cause !=
+				    CAUSE_IS_TLS_CRL_UNAVAILABLE)
+		return false;
+	for (size_t i = 0; i < l->nsources; i++) {
+		const struct conf_source *s = &l->sources[i];
+
+		if (s->client_names.n > 0 && in_networks(s, client->addr) &&
+		    (client->logged_in || !s->authenticated))
+			return true;
+	}
+	return false;
+}
+
+static enum status ask_for_patience(const struct policy_client *client,
+				    struct err *e)
+{
+	enum status st =
+		err_temp(e, 7, 5, "Revocation of your certificate: %.150s",
+			 tls_session_verdict(client->tls)->crl_text);
+
+	e->reply = 450;
+	return st;
+}
+
 static enum status demand_login(struct err *e)
 {
 	enum status st = err_perm(e, 7, 0, "Authentication required");
@@ -106,6 +135,8 @@ static enum status check_source(const struct conf_listener *listener,
 		return demand_tls(e);
 	if (!s && would_be_source_by_login(listener, client))
 		return demand_login(e);
+	if (!s && would_be_source_by_lists(listener, client))
+		return ask_for_patience(client, e);
 	if (!s)
 		return err_perm(e, 7, 1, "Relaying is not allowed from here");
 	if (s->forced_tls && !client->tls)

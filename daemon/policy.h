@@ -27,7 +27,9 @@ struct policy_answer {
 
 /* May mail for `recipient` ("user@dom") come in?  ST_PERM 550 5.7.1 (no
  * source, or not for this recipient), 530 5.7.0 (the source demands TLS, or
- * only one that demands a login would match), 550 5.4.4 (no route). */
+ * only one that demands a login would match), 550 5.4.4 (no route).
+ * ST_TEMP 450 4.7.5: whether the certificate that a source could know the client
+ * by was revoked is not known now. */
 MUST_USE enum status policy_recipient(const struct conf *conf,
 				      const struct conf_listener *listener,
 				      const struct policy_client *client,

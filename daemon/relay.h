@@ -16,6 +16,7 @@
 #include "queue/underway.h"
 #include "queue/writer.h"
 
+struct crl_fetch;
 struct dispatch;
 struct login;
 struct stats;
@@ -45,6 +46,8 @@ struct relay {
 		struct rate *connections, *messages, *recipients;
 	} rates;
 	struct login    *login;          /* judges clients' passwords */
+	struct crl_cache *crls;          /* revocation lists at hand */
+	struct crl_fetch *crl_fetch;     /* fetches those of URLs */
 	struct mailbox  *main_mail;      /* of the main thread */
 	uint64_t         audited;        /* main's: the number of the newest
 					    entry (daemon/audit.c); 0: unread */

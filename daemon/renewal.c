@@ -188,16 +188,14 @@ static enum status read_identity(const struct renewal *r,
 static enum status read_trust(const struct renewal *r, const struct item *item,
 			      struct fresh *fresh, struct err *e)
 {
-	static const char *const system_only[] = {"system"};
-	const struct conf_trust *t = NULL;
+	const struct snapshot *s = r->snapshot;
 	enum status st;
 
 	if (item->kind == ITEM_TRUST)
-		t = &r->snapshot->conf->trusts[item->at];
-	st = t ? tls_trust_load(&fresh->trusts[item->at],
-				(const char *const *)t->ca.at, t->ca.n,
-				t->min_tls, e)
-	       : tls_trust_load(&fresh->system_trust, system_only, 1, "1.2", e);
+		st = snapshot_read_trust(s, &s->conf->trusts[item->at],
+					 &fresh->trusts[item->at], e);
+	else
+		st = snapshot_read_trust(s, NULL, &fresh->system_trust, e);
 	if (st == ST_OK)
 		log_fact(LOG_INFO, 0, "trust-renewed",
 			 F_STR("trust", item->name));

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "daemon/control.h"
+#include "daemon/crl_fetch.h"
 #include "daemon/dispatch.h"
 #include "daemon/login.h"
 #include "daemon/notify.h"
@@ -106,7 +107,7 @@ static bool service_reload(void *arg, conf_complain *complain,
 		return false;
 	}
 	notify_reloading();
-	next = settings_next(&s->conf.file, s->snapshot->conf, complain,
+	next = settings_next(&s->conf.file, s->snapshot, complain,
 			     complain_arg);
 	if (next) {
 		publish(s, next);
@@ -348,6 +349,17 @@ static enum status open_queue(struct service *s, struct err *e)
 	return st;
 }
 
+/* Without a place on disk they are fetched after every start. */
+static void open_lists(struct service *s)
+{
+	char *dir = xasprintf("%s/crl", s->snapshot->conf->queue.path);
+	struct err e;
+
+	if (crl_cache_open(s->relay.crls, dir, &e) != ST_OK)
+		log_text(LOG_WARN, "crl-unkept", "%s", e.text);
+	free(dir);
+}
+
 static enum status start_threads(struct service *s, struct err *e)
 {
 	struct relay *relay = &s->relay;
@@ -367,6 +379,9 @@ static enum status start_threads(struct service *s, struct err *e)
 		st = writer_start(&relay->writer, &writer, e);
 	if (st == ST_OK)
 		st = login_start(&relay->login, e);
+	if (st == ST_OK)
+		st = crl_fetch_start(&relay->crl_fetch, relay->crls,
+				     relay->dispatch, e);
 	if (st == ST_OK)
 		st = dispatch_start(relay->dispatch, e);
 	if (st == ST_OK)
@@ -426,9 +441,11 @@ static enum status start_parts(struct service *s, struct conf *conf,
 	if (st == ST_OK)
 		st = open_doors(s, conf, control_fd, e);
 	if (st == ST_OK)
-		st = settings_load(&s->snapshot, conf, e);
+		st = settings_load(&s->snapshot, conf, s->relay.crls, e);
 	if (st == ST_OK)
 		st = open_queue(s, e);
+	if (st == ST_OK)
+		open_lists(s);
 	if (st == ST_OK)
 		st = make_workers(s, e);
 	if (st == ST_OK)
@@ -472,6 +489,7 @@ enum status service_start(struct service **out, const struct service_conf *conf,
 	s->started_mono_ms = clock_mono_ms();
 	s->relay.clients = tally_new();
 	s->relay.stats = stats_new();
+	s->relay.crls = crl_cache_new();
 	s->relay.rates.connections = rate_new(RATED_CLIENTS_MAX);
 	s->relay.rates.messages = rate_new(RATED_CLIENTS_MAX);
 	s->relay.rates.recipients = rate_new(RATED_CLIENTS_MAX);
@@ -542,6 +560,7 @@ static void stop_threads(struct service *s)
 	for (size_t i = 0; i < relay->nworkers; i++)
 		worker_join(relay->workers[i]);
 	login_stop(relay->login);
+	crl_fetch_stop(relay->crl_fetch);
 	if (s->dispatching)
 		dispatch_join(relay->dispatch);
 	for (size_t i = 0; i < relay->nworkers; i++)
@@ -597,6 +616,7 @@ void service_free(struct service *s)
 	rate_free(s->relay.rates.messages);
 	rate_free(s->relay.rates.recipients);
 	snapshot_unref(s->snapshot);
+	crl_cache_free(s->relay.crls);
 	if (ran)
 		log_fact(LOG_INFO, 0, "stopped",
 			 F_SECONDS("uptime_s",

@@ -52,10 +52,11 @@ enum status settings_read(struct conf **out, const struct conf_file *file,
 }
 
 enum status settings_load(struct snapshot **out, struct conf *conf,
-			  struct err *e)
+			  struct crl_cache *crls, struct err *e)
 {
 	struct first first = {.e = e};
-	struct snapshot *s = snapshot_load(conf_ref(conf), keep_first, &first);
+	struct snapshot *s =
+		snapshot_load(conf_ref(conf), crls, keep_first, &first);
 
 	if (!s)
 		return add_others(&first);
@@ -79,8 +80,8 @@ static void complain_twice(void *arg, const char *line)
 }
 
 struct snapshot *settings_next(const struct conf_file *file,
-			       const struct conf *then, conf_complain *complain,
-			       void *arg)
+			       const struct snapshot *then,
+			       conf_complain *complain, void *arg)
 {
 	struct asker a = {.complain = complain, .arg = arg};
 	struct conf *conf = conf_read(file->file, file->overrides,
@@ -88,11 +89,11 @@ struct snapshot *settings_next(const struct conf_file *file,
 
 	if (!conf)
 		return NULL;
-	if (!conf_can_replace(then, conf, complain_twice, &a)) {
+	if (!conf_can_replace(then->conf, conf, complain_twice, &a)) {
 		conf_unref(conf);
 		return NULL;
 	}
-	return snapshot_load(conf, complain_twice, &a);
+	return snapshot_load(conf, then->crls, complain_twice, &a);
 }
 
 /* ------- what is in force */

@@ -15,12 +15,12 @@ MUST_USE enum status settings_read(struct conf **out,
 				   const struct conf_file *file, struct err *e);
 /* Takes its own reference of conf. */
 MUST_USE enum status settings_load(struct snapshot **out, struct conf *conf,
-				   struct err *e);
+				   struct crl_cache *crls, struct err *e);
 
 /* For a reload: what is to replace `then`, or NULL after complaints, of which
  * the log hears as well. */
 MUST_USE struct snapshot *settings_next(const struct conf_file *file,
-					const struct conf *then,
+					const struct snapshot *then,
 					conf_complain *complain, void *arg);
 
 /* Level and format of the log; debug beats the file's level. */

@@ -12,6 +12,9 @@
 #include <string.h>
 
 #include "daemon/watch.h"
+#include "tls/crl_cache.h"
+
+enum { SYSTEM_REFRESH_MS = 4 * 60 * 60 * 1000 };
 
 struct complaints {
 	conf_complain *complain;
@@ -42,12 +45,15 @@ const char **snapshot_identity_files(const struct conf_identity *i, size_t *n)
 
 const char **snapshot_trust_files(const struct conf_trust *t, size_t *n)
 {
-	const char **files = xcalloc(t->ca.n + 1, sizeof(*files));
+	const char **files =
+		xcalloc(t->ca.n + t->crl_files.n + 1, sizeof(*files));
 
-	*n = t->ca.n;
+	*n = t->ca.n + t->crl_files.n;
 	for (size_t i = 0; i < t->ca.n; i++)
 		files[i] = strcmp(t->ca.at[i], "system") == 0 ? TLS_SYSTEM_CA
 							      : t->ca.at[i];
+	for (size_t i = 0; i < t->crl_files.n; i++)
+		files[t->ca.n + i] = t->crl_files.at[i];
 	return files;
 }
 
@@ -79,6 +85,64 @@ static void load_identities(struct snapshot *s, struct complaints *c)
 	}
 }
 
+static enum tls_crl_use use_of(enum conf_crl crl)
+{
+	switch (crl) {
+	case CONF_CRL_OFF:
+		return TLS_CRL_IGNORE;
+	case CONF_CRL_WARN:
+		return TLS_CRL_WARN;
+	case CONF_CRL_REQUIRE:
+		break;
+	}
+	return TLS_CRL_REQUIRE;
+}
+
+/* Lists that are not asked need not be readable. */
+static enum status read_lists(const struct snapshot *s,
+			      const struct conf_trust *t, struct err *e)
+{
+	enum status st = ST_OK;
+
+	for (size_t i = 0; st == ST_OK && i < t->crl_files.n; i++)
+		if (t->crl != CONF_CRL_OFF)
+			st = crl_cache_read_file(s->crls, t->crl_files.at[i],
+						 e);
+	return st;
+}
+
+enum status snapshot_read_trust(const struct snapshot *s,
+				const struct conf_trust *t,
+				struct tls_trust **out, struct err *e)
+{
+	static const char *const system_only[] = {"system"};
+	/* The presets of conf/options.def stand for those who name no trust. */
+	struct tls_crl_conf crl = {
+		.use = TLS_CRL_WARN,
+		.cache = s->crls,
+		.refresh_ms = SYSTEM_REFRESH_MS,
+		/* A list is as likely to come back as a destination. */
+		.retry_ms = s->conf->queue.probe_ms,
+	};
+	enum status st;
+
+	if (!t) {
+		st = tls_trust_load(out, system_only, 1, "1.2", e);
+	} else {
+		crl.use = use_of(t->crl);
+		crl.files = (const char *const *)t->crl_files.at;
+		crl.nfiles = t->crl_files.n;
+		crl.refresh_ms = t->crl_refresh_ms;
+		st = read_lists(s, t, e);
+		if (st == ST_OK)
+			st = tls_trust_load(out, (const char *const *)t->ca.at,
+					    t->ca.n, t->min_tls, e);
+	}
+	if (st == ST_OK)
+		tls_trust_set_crl(*out, &crl);
+	return st;
+}
+
 static void load_trusts(struct snapshot *s, struct complaints *c)
 {
 	const struct conf *conf = s->conf;
@@ -92,8 +156,7 @@ static void load_trusts(struct snapshot *s, struct complaints *c)
 		const char **files = snapshot_trust_files(t, &n);
 
 		s->trust_stamps[i] = stamp_of(files, n);
-		if (tls_trust_load(&s->trusts[i], (const char *const *)t->ca.at,
-				   t->ca.n, t->min_tls, &e) != ST_OK)
+		if (snapshot_read_trust(s, t, &s->trusts[i], &e) != ST_OK)
 			say(c, &t->place, "trust", t->name, &e);
 	}
 }
@@ -102,7 +165,6 @@ static void load_trusts(struct snapshot *s, struct complaints *c)
  * to prove its peer with them. */
 static void load_system_trust(struct snapshot *s, struct complaints *c)
 {
-	static const char *const ca[] = {"system"};
 	static const char *const file[] = {TLS_SYSTEM_CA};
 	const struct conf *conf = s->conf;
 	const struct conf_route *wants = NULL, *needs = NULL;
@@ -119,7 +181,7 @@ static void load_system_trust(struct snapshot *s, struct complaints *c)
 	}
 	s->system_stamp = watch_stamp(file, 1);
 	if (wants &&
-	    tls_trust_load(&s->system_trust, ca, 1, "1.2", &e) != ST_OK) {
+	    snapshot_read_trust(s, NULL, &s->system_trust, &e) != ST_OK) {
 		s->system_trust = NULL;
 		if (needs)
 			say(c, &needs->place, "route", needs->name, &e);
@@ -143,13 +205,14 @@ static void make_vaults(struct snapshot *s)
 	}
 }
 
-struct snapshot *snapshot_load(struct conf *conf, conf_complain *complain,
-			       void *arg)
+struct snapshot *snapshot_load(struct conf *conf, struct crl_cache *crls,
+			       conf_complain *complain, void *arg)
 {
 	struct snapshot *s = xcalloc(1, sizeof(*s));
 	struct complaints c = {.complain = complain, .arg = arg};
 
 	s->conf = conf;
+	s->crls = crls;
 	atomic_init(&s->refs, 1);
 	load_identities(s, &c);
 	load_trusts(s, &c);
@@ -178,6 +241,7 @@ struct snapshot *snapshot_with(const struct snapshot *then,
 	size_t nids = then->conf->nidentities, ntrusts = then->conf->ntrusts;
 
 	s->conf = conf_ref(then->conf);
+	s->crls = then->crls;
 	atomic_init(&s->refs, 1);
 	s->identities = xcalloc(nids + 1, sizeof(struct tls_identity *));
 	for (size_t i = 0; i < nids; i++)

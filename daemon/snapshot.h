@@ -21,6 +21,8 @@ struct snapshot {
 	struct tls_trust **trusts; /* as conf->trusts */
 	struct tls_trust *system_trust; /* for routes that name none */
 	struct vault **vaults; /* as conf->routes; NULL: no auth */
+	struct crl_cache *crls; /* borrowed, outlives it; NULL: lists are not
+				   asked */
 	/* watch_stamp() of their files, from before they were read. */
 	uint64_t *identity_stamps, *trust_stamps, system_stamp;
 	_Atomic unsigned refs;
@@ -29,7 +31,14 @@ struct snapshot {
 /* Takes over the caller's reference of conf, also on failure.  NULL after
  * complaints: "FILE:LINE: text" names the identity or trust at fault. */
 MUST_USE struct snapshot *snapshot_load(struct conf *conf,
+					struct crl_cache *crls,
 					conf_complain *complain, void *arg);
+/* Reads a trust of the configuration, and its revocation lists into the cache;
+ * t NULL: the system's. */
+MUST_USE enum status snapshot_read_trust(const struct snapshot *s,
+					 const struct conf_trust *t,
+					 struct tls_trust **out,
+					 struct err *e);
 /* The configuration of `then` with its credentials, but for those that are
  * given instead; takes over these references, but not the arrays. */
 struct fresh {

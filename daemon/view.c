@@ -400,5 +400,6 @@ json_t *view_destination(const struct destination_view *d)
 	set(o, "connections", json_integer(d->connections));
 	set(o, "reply", view_text(d->reply));
 	set(o, "reason", view_text(d->reason));
+	set(o, "crl", view_text(d->crl));
 	return o;
 }

@@ -54,28 +54,28 @@ static enum tls_crl judge(struct found *f, const struct crl_ask *ask,
 	return answer;
 }
 
-static enum tls_crl ask_file(struct crl_cache *c, const struct crl_ask *ask,
-			     const struct crl_points *points, const char *path,
-			     char text[CRL_TEXT_MAX])
+static void ask_file(struct crl_cache *c, const struct crl_ask *ask,
+		     const struct crl_points *points, const char *path,
+		     struct crl_answer *out)
 {
 	char id[CRL_ID_MAX], why[CRL_WHY_MAX] = "";
 	struct found f = {.lists.n = 0};
-	enum tls_crl answer;
 	struct crl_source *e;
 
 	if (!crl_source_id(id, path, NULL))
-		return TLS_CRL_OFF;
+		return;
 	pthread_mutex_lock(&c->lock);
 	e = crl_source_find(c, id);
 	if (e)
 		take_out(&f, e);
 	pthread_mutex_unlock(&c->lock);
-	answer = judge(&f, ask, points, why);
-	if (answer == TLS_CRL_REVOKED)
-		snprintf(text, CRL_TEXT_MAX, "%s, says %s", why, path);
-	else if (answer == TLS_CRL_UNDETERMINED)
-		snprintf(text, CRL_TEXT_MAX, "%s: the list %s", path, why);
-	return answer;
+	out->state = judge(&f, ask, points, why);
+	if (out->state == TLS_CRL_REVOKED)
+		snprintf(out->text, sizeof(out->text), "%s, says %s", why,
+			 path);
+	else if (out->state == TLS_CRL_UNDETERMINED)
+		snprintf(out->text, sizeof(out->text), "%s: the list %s", path,
+			 why);
 }
 
 /* Finds or makes the entry of a URL; what failed a while ago is due again. */
@@ -93,12 +93,14 @@ static bool want(struct crl_cache *c, const struct crl_ask *ask,
 	}
 	e->asked_mono_ms = now;
 	e->may_be_private = ask->may_be_private;
-	e->refresh_ms = ask->refresh_ms;
 	e->retry_ms = ask->retry_ms;
+	if (e->refresh_ms != ask->refresh_ms) {
+		e->refresh_ms = ask->refresh_ms;
+		if (e->lists.n > 0)
+			crl_source_plan(e);
+	}
 	if (e->failures > 0 && e->tried_mono_ms + e->retry_ms < e->due_mono_ms)
 		e->due_mono_ms = e->tried_mono_ms + e->retry_ms;
-	else if (e->failures == 0 && e->lists.n > 0)
-		crl_source_plan(e);
 	take_out(f, e);
 	return crl_source_is_news(c, e);
 }
@@ -132,34 +134,34 @@ static void say_undetermined(char text[CRL_TEXT_MAX], const char *url,
 			 failure);
 }
 
-static enum tls_crl ask_url(struct crl_cache *c, const struct crl_ask *ask,
-			    const struct crl_points *points, const char *url,
-			    char text[CRL_TEXT_MAX])
+static void ask_url(struct crl_cache *c, const struct crl_ask *ask,
+		    const struct crl_points *points, const char *url,
+		    struct crl_answer *out)
 {
 	char id[CRL_ID_MAX], why[CRL_WHY_MAX] = "";
 	struct found f = {.lists.n = 0};
-	enum tls_crl answer;
 	bool news;
 
 	if (!crl_source_id(id, url, ask->issuer))
-		return TLS_CRL_OFF;
+		return;
 	pthread_mutex_lock(&c->lock);
 	news = want(c, ask, url, id, &f);
 	pthread_mutex_unlock(&c->lock);
 	crl_cache_wake(c, news);
-	answer = judge(&f, ask, points, why);
-	if (answer == TLS_CRL_OFF)
-		answer = TLS_CRL_UNDETERMINED; /* not fetched yet */
-	note_answer(c, id, answer);
-	if (answer == TLS_CRL_REVOKED)
-		snprintf(text, CRL_TEXT_MAX, "%s, says %s", why, url);
-	else if (answer == TLS_CRL_UNDETERMINED)
-		say_undetermined(text, url, why, f.failure);
-	return answer;
+	out->state = judge(&f, ask, points, why);
+	if (out->state == TLS_CRL_OFF) {
+		out->state = TLS_CRL_UNDETERMINED;
+		out->pending = f.failure[0] == '\0';
+	}
+	note_answer(c, id, out->state);
+	if (out->state == TLS_CRL_REVOKED)
+		snprintf(out->text, sizeof(out->text), "%s, says %s", why, url);
+	else if (out->state == TLS_CRL_UNDETERMINED)
+		say_undetermined(out->text, url, why, f.failure);
 }
 
-/* The worst that is known for sure, then good, then what is not known. */
-static enum tls_crl better(enum tls_crl a, enum tls_crl b)
+/* What is known for sure beats what is not known, and the worst is told. */
+static bool is_better(enum tls_crl a, enum tls_crl b)
 {
 	static const int rank[] = {
 		[TLS_CRL_OFF] = 0,
@@ -168,7 +170,7 @@ static enum tls_crl better(enum tls_crl a, enum tls_crl b)
 		[TLS_CRL_REVOKED] = 3,
 	};
 
-	return rank[b] > rank[a] ? b : a;
+	return rank[a] > rank[b];
 }
 
 static void say_no_point(const struct crl_points *points,
@@ -189,30 +191,29 @@ static void say_no_point(const struct crl_points *points,
 			 points->url[0], files);
 }
 
-enum tls_crl crl_cache_ask(struct crl_cache *c, const struct crl_ask *ask,
-			   char text[CRL_TEXT_MAX])
+void crl_cache_ask(struct crl_cache *c, const struct crl_ask *ask,
+		   struct crl_answer *out)
 {
-	enum tls_crl answer = TLS_CRL_OFF;
 	struct crl_points points;
 
-	text[0] = '\0';
+	*out = (struct crl_answer){.state = TLS_CRL_OFF};
 	crl_points_of(ask->crt, &points);
 	for (size_t i = 0; i < ask->nfiles + points.n; i++) {
-		char said[CRL_TEXT_MAX] = "";
-		enum tls_crl one = TLS_CRL_OFF;
+		struct crl_answer one = {.state = TLS_CRL_OFF};
 		size_t url = i - ask->nfiles;
+		bool pending = out->pending;
 
 		if (i < ask->nfiles)
-			one = ask_file(c, ask, &points, ask->files[i], said);
+			ask_file(c, ask, &points, ask->files[i], &one);
 		else if (points.http & 1U << url)
-			one = ask_url(c, ask, &points, points.url[url], said);
-		if (better(answer, one) == answer)
-			continue;
-		answer = one;
-		memcpy(text, said, sizeof(said));
+			ask_url(c, ask, &points, points.url[url], &one);
+		pending = pending || one.pending;
+		if (is_better(one.state, out->state))
+			*out = one;
+		out->pending = pending;
 	}
-	if (answer != TLS_CRL_OFF)
-		return answer;
-	say_no_point(&points, ask, text);
-	return TLS_CRL_UNDETERMINED;
+	if (out->state == TLS_CRL_OFF) {
+		out->state = TLS_CRL_UNDETERMINED;
+		say_no_point(&points, ask, out->text);
+	}
 }

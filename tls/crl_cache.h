@@ -63,11 +63,16 @@ struct crl_ask {
 						  * private network */
 };
 
-/* text: "on 2026-... (key compromise), says http://..." or "http://...: the
- * list is stale since ..."; "" when it is good. */
-MUST_USE enum tls_crl crl_cache_ask(struct crl_cache *c,
-				    const struct crl_ask *ask,
-				    char text[CRL_TEXT_MAX]);
+struct crl_answer {
+	enum tls_crl state;
+	bool pending;                    /* a list that may tell more is being
+					  * fetched for the first time */
+	char text[CRL_TEXT_MAX];         /* "on 2026-... (key compromise), says
+					  * http://..." or "http://...: the list
+					  * is stale since ..."; "" if good */
+};
+void crl_cache_ask(struct crl_cache *c, const struct crl_ask *ask,
+		   struct crl_answer *out);
 
 /* Forgets failures: what has no good answer is due now. */
 void crl_cache_forget(struct crl_cache *c);

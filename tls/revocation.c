@@ -43,23 +43,24 @@ void revocation_ask(const struct chain *c, const struct tls_trust *trust,
 
 	v->crl = TLS_CRL_GOOD;
 	for (unsigned i = 0; i + 1 < c->npath; i++) {
-		char text[CRL_TEXT_MAX];
-		enum tls_crl answer;
+		struct crl_answer answer;
 
 		/* One that is trusted itself is its own issuer. */
 		if (cert_self_signed(c->path[i]))
 			return;
 		ask.crt = c->path[i];
 		ask.issuer = c->path[i + 1];
-		answer = crl_cache_ask(conf->cache, &ask, text);
+		crl_cache_ask(conf->cache, &ask, &answer);
+		v->crl_pending = v->crl_pending || answer.pending;
 		/* All are asked, so that all lists are fetched at once; the
 		 * first that is not known is told, or one that is revoked. */
-		if (answer == TLS_CRL_GOOD ||
-		    (answer == TLS_CRL_UNDETERMINED && v->crl != TLS_CRL_GOOD))
+		if (answer.state == TLS_CRL_GOOD ||
+		    (answer.state == TLS_CRL_UNDETERMINED &&
+		     v->crl != TLS_CRL_GOOD))
 			continue;
-		v->crl = answer;
-		say_whose(v, c, ask.crt, text);
-		if (answer == TLS_CRL_REVOKED)
+		v->crl = answer.state;
+		say_whose(v, c, ask.crt, answer.text);
+		if (answer.state == TLS_CRL_REVOKED)
 			return;
 	}
 }

@@ -114,6 +114,8 @@ struct tls_verdict {
 	enum tls_crl crl;
 	char         crl_text[TLS_CRL_TEXT_MAX]; /* why it is revoked, or why
 						  * that is not known; or "" */
+	bool         crl_pending;        /* a list is being fetched for the
+					  * first time */
 };
 /* "off", "good", "revoked" or "undetermined: why". */
 void tls_crl_say(char *out, size_t max, const struct tls_verdict *v);

@@ -127,10 +127,6 @@ WRONG = [
      '    authenticated = true  #!\n  }\n}\n',
      'authenticated = true can never be met'),
 
-    # not in this version
-    ('revocation lists', 'trust "t" {\n  crl = "require"  #!\n}\n',
-     'revocation lists are not in this version yet'),
-
     # certificates and keys
     ('certificate that is not there',
      '\nidentity "i" {  #!\n  certificate = "DIR/nowhere.pem"\n'

@@ -51,8 +51,9 @@ def _make(base, template, *how, kind=ECDSA):
     return Certificate(base + '.pem', base + '.key')
 
 
-def _leaf(names, begins, ends):
-    return (f'cn = "{names[0]}"\n'
+def _leaf(names, begins, ends, lists=()):
+    return (''.join(f'crl_dist_points = "{url}"\n' for url in lists)
+            + f'cn = "{names[0]}"\n'
             + ''.join(f'dns_name = "{name}"\n' for name in names)
             + f'activation_date = "{_date(begins)}"\n'
               f'expiration_date = "{_date(ends)}"\n'
@@ -78,13 +79,34 @@ class Authority:
             f'activation_date = "{_date(-60)}"\n'
             f'expiration_date = "{_date(60)}"\n', '--generate-self-signed')
 
-    def issue(self, file, *names, begins=-1, ends=30, kind=ECDSA):
+    def issue(self, file, *names, begins=-1, ends=30, kind=ECDSA, lists=()):
         """A certificate for names, valid between two days counted from
-        now."""
+        now; lists: URLs of its revocation list."""
         return _make(os.path.join(self.directory, f'{self.name}-{file}'),
-                     _leaf(names, begins, ends), '--generate-certificate',
+                     _leaf(names, begins, ends, lists),
+                     '--generate-certificate',
                      '--load-ca-certificate', self.pem,
                      '--load-ca-privkey', self.key, kind=kind)
+
+    def revoke(self, *revoked, begins=-1, ends=30, form='der'):
+        """The bytes of a list of these certificates that are revoked."""
+        _serial[0] += 1
+        base = os.path.join(self.directory, f'{self.name}-list')
+        with open(base + '.tmpl', 'w', encoding='ascii') as f:
+            f.write(f'crl_number = {_serial[0]}\n'
+                    f'crl_this_update_date = "{_date(begins)}"\n'
+                    f'crl_next_update_date = "{_date(ends)}"\n')
+        with open(base + '.revoked', 'w', encoding='ascii') as f:
+            for certificate in revoked:
+                with open(certificate.pem, encoding='ascii') as pem:
+                    f.write(pem.read())
+        _certtool('--generate-crl', '--load-ca-certificate', self.pem,
+                  '--load-ca-privkey', self.key, '--template',
+                  base + '.tmpl', '--outfile', base,
+                  *(['--load-certificate', base + '.revoked'] if revoked
+                    else []), *(['--outder'] if form == 'der' else []))
+        with open(base, 'rb') as f:
+            return f.read()
 
 
 class Assortment:

@@ -73,11 +73,14 @@ class Client:
             raise Refused(f'{command}: {reply}')
         return reply
 
-    def start_tls(self):
+    def start_tls(self, certificate=None):
+        """certificate: what we show if we are asked for one."""
         self.ask('STARTTLS', '220')
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(certificate.pem, certificate.key)
         self.file.close()
         self.socket = context.wrap_socket(self.socket)
         self.file = self.socket.makefile('rb')

@@ -105,8 +105,8 @@ static const char full[] =
 	"control { socket = \"/c\" group = \"\" metrics = \"\" }\n"
 	"identity \"a\" { certificate = \"/a.pem\" key = \"/a.key\" }\n"
 	"identity \"b\" { certificate = \"/b.pem\" key = \"/b.key\" }\n"
-	"trust \"t\" { ca = { \"/ca.pem\", \"/cb.pem\" } crl = \"off\"\n"
-	"  crl_files = {} min_tls = \"1.3\" }\n"
+	"trust \"t\" { ca = { \"/ca.pem\", \"/cb.pem\" } crl = \"require\"\n"
+	"  crl_files = { \"/l.crl\" } crl_refresh = \"1h\" min_tls = \"1.3\" }\n"
 	"listener \"in\" { /* two\n addresses */\n"
 	"  address = { \"127.0.0.1:25\", \"[::1]:26\" }\n"
 	"  tls = \"forced\" identity = { \"a\", \"b\" } trust = \"t\"\n"
@@ -183,8 +183,9 @@ START_TEST(sections_are_read)
 	ck_assert_str_eq(c->trusts[0].name, "t");
 	ck_assert_uint_eq(c->trusts[0].ca.n, 2);
 	ck_assert_str_eq(c->trusts[0].ca.at[1], "/cb.pem");
-	ck_assert_int_eq(c->trusts[0].crl, CONF_CRL_OFF);
-	ck_assert_uint_eq(c->trusts[0].crl_files.n, 0);
+	ck_assert_int_eq(c->trusts[0].crl, CONF_CRL_REQUIRE);
+	ck_assert_uint_eq(c->trusts[0].crl_files.n, 1);
+	ck_assert_int_eq(c->trusts[0].crl_refresh_ms, 60 * 60 * 1000);
 	ck_assert_str_eq(c->trusts[0].min_tls, "1.3");
 	ck_assert_int_eq(c->trusts[0].place.line, 18);
 	conf_unref(c);

@@ -198,9 +198,6 @@ static const struct {
 	{ "queue {\n self_grace = 4h }\n", 2, "self_grace = \"4h\": " },
 	{ "control {\n metrics = \"everywhere\" }\n", 2,
 	  "metrics expects an address" },
-	{ "trust t {\n crl = warn }\n", 2, "crl = \"warn\": revocation" },
-	{ "trust t {\n crl_files = { a } }\n", 2, "crl_files: revocation" },
-	{ "trust t {\n crl_refresh = 4h }\n", 2, "crl_refresh = \"4h\": rev" },
 	{ R " warn_after = soon }\n", 2, "warn_after expects a duration" },
 };
 

@@ -131,7 +131,7 @@ static struct snapshot *load(const char *body)
 	if (!conf)
 		fputs(text(&problems), stderr);
 	ck_assert_ptr_nonnull(conf);
-	s = snapshot_load(conf, hear_problem, NULL);
+	s = snapshot_load(conf, NULL, hear_problem, NULL);
 	free(path);
 	return s;
 }
