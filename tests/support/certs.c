@@ -158,11 +158,14 @@ static void set_uses(gnutls_x509_crt_t crt, const struct cert_spec *spec)
 
 	if (spec->ca && spec->flaw == CERT_SIGNS_NO_LISTS)
 		usage |= GNUTLS_KEY_KEY_CERT_SIGN;
+	else if (spec->ca && spec->flaw == CERT_SIGNS_NO_CERTS)
+		usage |= GNUTLS_KEY_CRL_SIGN;
 	else if (spec->ca)
 		usage |= GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN;
 	else if (spec->key == CERT_KEY_RSA || spec->key == CERT_KEY_RSA_1024)
 		usage |= GNUTLS_KEY_KEY_ENCIPHERMENT;
-	OK(gnutls_x509_crt_set_basic_constraints(crt, spec->ca, -1));
+	OK(gnutls_x509_crt_set_basic_constraints(
+		crt, spec->ca, spec->flaw == CERT_OF_LAST_CA ? 0 : -1));
 	OK(gnutls_x509_crt_set_key_usage(crt, usage));
 	if (spec->purpose != CERT_FOR_ANYTHING)
 		OK(gnutls_x509_crt_set_key_purpose_oid(

@@ -34,6 +34,8 @@ enum cert_flaw {
 	CERT_WITHOUT_CHAIN,              /* the file holds the leaf only */
 	CERT_ROOT_IN_CHAIN,              /* the file ends with the root */
 	CERT_SIGNS_NO_LISTS,             /* CA: its key usage lacks cRLSign */
+	CERT_SIGNS_NO_CERTS,             /* CA: likewise keyCertSign */
+	CERT_OF_LAST_CA,                 /* CA: no other below it (path length) */
 };
 
 struct cert_spec {
