@@ -80,6 +80,12 @@ command_run run_queue_verify;
 command_run run_check_queue;
 /* ctl/audit.c */
 command_run run_audit;
+/* ctl/cert.c */
+command_run run_cert_list;
+/* What somebody has to do about a certificate; NULL: nothing, it will last. */
+const char *certificate_remedy(const json_t *cert);
+/* "12", or "EXPIRED". */
+void certificate_left(char out[32], const json_t *cert);
 /* ctl/admin.c */
 command_run run_reload;
 command_run run_log_level;

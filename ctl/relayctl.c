@@ -77,6 +77,8 @@ static const struct command {
 	  run_exception_list },
 	{ { "exception", "remove" }, "DESTINATION", "end one now",
 	  TAKES_DESTINATION, 0, 1, run_exception_remove },
+	{ { "cert", "list" }, "", "certificates: our own, and as last seen of others",
+	  0, 0, 0, run_cert_list },
 	{ { "check", "config" }, "", "what relayd -n prints, for its file",
 	  TAKES_CHECK, 0, 0, run_check_config },
 	{ { "check", "queue" }, "", "is anything lost, or forgotten?", 0, 0, 0,
@@ -87,7 +89,6 @@ static const struct command {
 	  "until the next reload", 0, 1, 1, run_log_level },
 	{ .words = { "queue", "export" } },
 	{ .words = { "queue", "import" } },
-	{ .words = { "cert", "list" } },
 	{ .words = { "check", "tls" } },
 };
 /* clang-format on */

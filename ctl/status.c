@@ -11,9 +11,6 @@
 #include "ctl/human.h"
 #include "ctl/print.h"
 
-/* A certificate with fewer days left is part of the verdict. */
-enum { DAYS_LEFT_LOW = 14 };
-
 static int64_t count_of(const json_t *status, const char *what,
 			const char *state)
 {
@@ -38,7 +35,7 @@ static void print_troubles(const json_t *status)
 		suspended += strcmp(text_of(d, "state"), "suspended") == 0;
 	}
 	json_array_foreach(certs, i, cert)
-		low += number_of(cert, "days_left") < DAYS_LEFT_LOW;
+		low += certificate_remedy(cert) != NULL;
 	if (failing > 0)
 		printf(", %lld destination%s failing", (long long)failing,
 		       failing == 1 ? "" : "s");
@@ -156,6 +153,7 @@ static void print_destinations(const struct context *x, const json_t *status)
 
 static const struct column certificate_columns[] = {
 	{.title = "CERTIFICATE", .min = 8},
+	{.title = "OF"},
 	{.title = "DAYS LEFT", .align = COLUMN_RIGHT},
 	{.title = "NAMES", .min = 12},
 	{.title = "FILE", .min = 12, .drop = 1},
@@ -173,21 +171,16 @@ static void print_certificates(const struct context *x, const json_t *status)
 	t = table_new(stdout, certificate_columns,
 		      ARRAY_LEN(certificate_columns), x->width);
 	json_array_foreach(list, i, cert) {
-		int64_t days = number_of(cert, "days_left");
+		const char *remedy = certificate_remedy(cert);
 		char left[32];
 
-		if (days < 0)
-			snprintf(left, sizeof(left), "EXPIRED");
-		else
-			snprintf(left, sizeof(left), "%lld", (long long)days);
-		table_add(t, (const char *[]){text_of(cert, "identity"), left,
+		certificate_left(left, cert);
+		table_add(t, (const char *[]){text_of(cert, "name"),
+					      text_of(cert, "kind"), left,
 					      text_of(cert, "names"),
 					      text_of(cert, "file")});
-		if (days < DAYS_LEFT_LOW)
-			table_note(
-				t, "remedy",
-				"renew it and put it into its file, which is "
-				"noticed by itself");
+		if (remedy)
+			table_note(t, "remedy", remedy);
 	}
 	table_end(t);
 }

@@ -63,6 +63,7 @@ static const struct endpoint {
 	{EVHTTP_REQ_POST, "/v1/exceptions", MAY_CHANGE, endpoint_exception_add},
 	{EVHTTP_REQ_POST, "/v1/exceptions/remove", MAY_CHANGE,
 	 endpoint_exception_remove},
+	{EVHTTP_REQ_GET, "/v1/certificates", MAY_READ, endpoint_certificates},
 	{EVHTTP_REQ_GET, "/v1/destinations", MAY_READ, endpoint_destinations},
 	{EVHTTP_REQ_POST, "/v1/destinations/probe", MAY_CHANGE, endpoint_probe},
 	{EVHTTP_REQ_POST, "/v1/destinations/suspend", MAY_CHANGE,

@@ -2,7 +2,10 @@
 /*
  * control_certificate - what the control API says of certificates.
  */
+#include <event2/buffer.h>
+
 #include "base/clock.h"
+#include "daemon/certificates.h"
 #include "daemon/endpoint.h"
 #include "daemon/renewal.h"
 
@@ -18,14 +21,21 @@ static int64_t days_left(int64_t not_after_ms)
 
 static void add_info(json_t *o, const struct tls_cert_info *info)
 {
+	int64_t now_ms = clock_wall_ms();
+
 	json_object_set_new(o, "subject", view_text(info->subject));
 	json_object_set_new(o, "issuer", view_text(info->issuer));
 	json_object_set_new(o, "names", view_text(info->names));
 	json_object_set_new(o, "serial", view_text(info->serial));
+	json_object_set_new(o, "spki_sha256", view_text(info->spki_sha256));
 	json_object_set_new(o, "not_before", view_time(info->not_before_ms));
 	json_object_set_new(o, "not_after", view_time(info->not_after_ms));
 	json_object_set_new(o, "days_left",
 			    json_integer(days_left(info->not_after_ms)));
+	json_object_set_new(
+		o, "stage",
+		json_string(stage_word(foresight_stage(
+			info->not_before_ms, info->not_after_ms, now_ms))));
 }
 
 /* Why the files of an identity are not what is in use; "" where they are. */
@@ -47,21 +57,66 @@ static json_t *own(const struct call *c, size_t i)
 	json_t *o = json_object();
 
 	tls_identity_info(c->snapshot->identities[i], &info);
+	json_object_set_new(o, "kind", json_string(cert_role_word(CERT_OWN)));
+	json_object_set_new(o, "name", view_text(identity->name));
 	json_object_set_new(o, "identity", view_text(identity->name));
 	json_object_set_new(o, "file", view_text(identity->certificate));
 	add_info(o, &info);
+	json_object_set_new(o, "crl", json_string("off"));
 	json_object_set_new(o, "refused",
 			    view_text(refused(c, identity->name)));
 	return o;
 }
 
+static json_t *other(const struct certificate *at)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "kind", json_string(cert_role_word(at->role)));
+	json_object_set_new(o, "name", view_text(at->where));
+	json_object_set_new(o, "address", view_text(at->address));
+	add_info(o, &at->info);
+	json_object_set_new(o, "crl", view_text(*at->crl ? at->crl : "off"));
+	json_object_set_new(o, "watched", json_boolean(at->watched));
+	json_object_set_new(o, "named", json_boolean(at->named));
+	json_object_set_new(o, "first_seen", view_time(at->first_seen_ms));
+	json_object_set_new(o, "last_seen", view_time(at->last_seen_ms));
+	return o;
+}
+
+/* Our own, and those of others that somebody has to do something about. */
 json_t *certificates_status(struct call *c)
 {
+	int64_t now_ms = clock_wall_ms();
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->snapshot->conf->nidentities; i++)
 		json_array_append_new(list, own(c, i));
+	for (const struct certificate *at =
+		     certificates_first(c->relay->certificates);
+	     at; at = certificates_next(at))
+		if (at->role != CERT_OWN && at->watched &&
+		    certificate_stage(at, now_ms) > STAGE_FRESH)
+			json_array_append_new(list, other(at));
 	return list;
+}
+
+/* There are a few thousand at the most. */
+void endpoint_certificates(struct call *c)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	BUG_ON(!out);
+	for (size_t i = 0; i < c->snapshot->conf->nidentities; i++)
+		call_line(out, own(c, i));
+	for (const struct certificate *at =
+		     certificates_first(c->relay->certificates);
+	     at; at = certificates_next(at))
+		if (at->role != CERT_OWN)
+			call_line(out, other(at));
+	call_stream(c, "application/x-ndjson");
+	call_send(c, out, call_end);
+	evbuffer_free(out);
 }
 
 json_t *certificates_refused(struct call *c)

@@ -16,6 +16,7 @@
 call_step endpoint_status;
 
 /* control_certificate.c */
+call_step endpoint_certificates;
 json_t *certificates_status(struct call *c);
 json_t *certificates_refused(struct call *c);
 

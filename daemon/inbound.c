@@ -24,6 +24,7 @@
 #include "base/units.h"
 #include "daemon/inbound_session.h"
 #include "daemon/policy.h"
+#include "daemon/sighting.h"
 #include "daemon/stats.h"
 #include "net/stream.h"
 #include "tls/session.h"
@@ -362,9 +363,16 @@ void inbound_committed(struct inbound *s, const struct err *refusal,
 
 /* ------- what the stream sees */
 
+static void note_certificate(const struct inbound *s)
+{
+	sighting_of_client(s->worker->relay, s->listener, &s->peer,
+			   stream_transport(s->stream));
+}
+
 static void secured(struct inbound *s)
 {
 	s->shaking = false;
+	note_certificate(s);
 	if (s->listener->tls == CONF_TLS_IMPLICIT)
 		server_greet(s->server, NULL);
 	else
@@ -432,6 +440,8 @@ static void seen(void *arg, enum stream_event event)
 			finish(s);
 		return;
 	case STREAM_FAILED:
+		if (s->shaking)
+			note_certificate(s);
 		log_broken(s);
 		inbound_over(s);
 		return;

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/outbound_session.h"
+#include "daemon/sighting.h"
 #include "tls/session.h"
 
 enum { HANDSHAKE_TIMEOUT_MS = 2 * 60 * 1000 };
@@ -180,11 +181,13 @@ void outbound_start_tls(struct outbound *o)
 static void note_certificate(struct outbound *o)
 {
 	char crl[TLS_CRL_TEXT_MAX + 16];
+	const struct transport *tls = stream_transport(o->stream);
 	struct tls_cert_info info;
 	char until[CLOCK_RFC3339_MAX];
 
-	if (!tls_session_peer(stream_transport(o->stream), &info))
+	if (!tls || !tls_session_peer(tls, &info))
 		return;
+	sighting_of_peer(o->worker->relay, o->delivery, tls);
 	clock_rfc3339(until, info.not_after_ms);
 	tls_crl_say(crl, sizeof(crl),
 		    tls_session_verdict(stream_transport(o->stream)));

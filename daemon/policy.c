@@ -23,6 +23,15 @@ static bool in_networks(const struct conf_source *s, const struct addr *addr)
 	return false;
 }
 
+const struct conf_source *policy_source(const struct conf_listener *listener,
+					const struct addr *client)
+{
+	for (size_t i = 0; i < listener->nsources; i++)
+		if (in_networks(&listener->sources[i], client))
+			return &listener->sources[i];
+	return NULL;
+}
+
 static bool is_named(const struct conf_source *s,
 		     const struct policy_client *client)
 {

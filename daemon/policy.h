@@ -25,6 +25,10 @@ struct policy_answer {
 	const struct conf_route  *route;
 };
 
+/* The first source in whose networks the client is: whom its certificate is
+ * expected to be.  NULL: none. */
+const struct conf_source *policy_source(const struct conf_listener *listener,
+					const struct addr *client);
 /* May mail for `recipient` ("user@dom") come in?  ST_PERM 550 5.7.1 (no
  * source, or not for this recipient), 530 5.7.0 (the source demands TLS, or
  * only one that demands a login would match), 550 5.4.4 (no route).

@@ -16,6 +16,7 @@
 #include "queue/underway.h"
 #include "queue/writer.h"
 
+struct certificates;
 struct crl_fetch;
 struct dispatch;
 struct login;
@@ -51,6 +52,8 @@ struct relay {
 	struct mailbox  *main_mail;      /* of the main thread */
 	uint64_t         audited;        /* main's: the number of the newest
 					    entry (daemon/audit.c); 0: unread */
+	struct certificates *certificates;       /* main's */
+	atomic_uint      sightings;      /* on their way to them */
 	const char      *resolver_servers;       /* tests: NULL is the system's */
 	uint16_t         mx_port;        /* 25; tests have another */
 	int64_t          lookup_timeout_ms;      /* of DNS; likewise */

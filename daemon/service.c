@@ -22,6 +22,7 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "daemon/certificates.h"
 #include "daemon/control.h"
 #include "daemon/crl_fetch.h"
 #include "daemon/dispatch.h"
@@ -82,6 +83,7 @@ static void publish(struct service *s, struct snapshot *next)
 	dispatch_publish(s->relay.dispatch, next);
 	for (size_t i = 0; i < s->relay.nworkers; i++)
 		worker_publish(s->relay.workers[i], next);
+	certificates_own(s->relay.certificates, next);
 	renewal_follow(s->renewal, next);
 }
 
@@ -449,6 +451,8 @@ static enum status start_parts(struct service *s, struct conf *conf,
 	if (st == ST_OK)
 		st = make_workers(s, e);
 	if (st == ST_OK)
+		s->relay.certificates = certificates_new(s->base, &s->relay);
+	if (st == ST_OK)
 		st = start_threads(s, e);
 	if (st == ST_OK)
 		st = start_renewal(s, e);
@@ -539,6 +543,7 @@ static void log_start(const struct service *s)
 			 F_STR("address", address));
 	}
 	settings_log(s->snapshot);
+	certificates_own(s->relay.certificates, s->snapshot);
 }
 
 void service_run(struct service *s)
@@ -603,7 +608,9 @@ void service_free(struct service *s)
 	control_stop(s->control);
 	scrape_stop(s->scrape);
 	renewal_free(s->renewal);
+	certificates_close(s->relay.certificates);
 	stop_threads(s);
+	certificates_free(s->relay.certificates);
 	watchdog_free(s->watchdog);
 	free_loop(s);
 	underway_close(s->relay.underway);

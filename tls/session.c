@@ -289,20 +289,39 @@ bool tls_session_peer(const struct transport *t, struct tls_cert_info *out)
 	return true;
 }
 
-bool tls_session_peer_named(const struct transport *t, const char *const *names,
-			    size_t n)
+static bool bears(const struct session *s, const char *const *names, size_t n,
+		  enum cert_cn cn)
 {
-	struct session *s = session_of(t);
-	gnutls_x509_crt_t crt = NULL;
+	gnutls_x509_crt_t crt = peer_of(s);
 	bool found = false;
 
-	if (s->result.proof != PROOF_NONE)
-		crt = peer_of(s);
 	for (size_t i = 0; crt && !found && i < n; i++)
-		found = cert_named(crt, names[i], CERT_CN_IGNORE);
+		found = cert_named(crt, names[i], cn);
 	if (crt)
 		gnutls_x509_crt_deinit(crt);
 	return found;
+}
+
+bool tls_session_peer_named(const struct transport *t, const char *const *names,
+			    size_t n)
+{
+	const struct session *s = session_of(t);
+
+	return s->result.proof != PROOF_NONE &&
+	       bears(s, names, n, CERT_CN_IGNORE);
+}
+
+bool tls_session_bears(const struct transport *t, const char *const *names,
+		       size_t n)
+{
+	const struct session *s = session_of(t);
+	enum cert_cn cn =
+		s->policy.common_name ? CERT_CN_INSTEAD : CERT_CN_IGNORE;
+	const char *const host = s->host;
+
+	if (n == 0)
+		return host && bears(s, &host, 1, cn);
+	return bears(s, names, n, cn);
 }
 
 enum cause tls_session_failure(const struct transport *t)

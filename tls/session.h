@@ -147,6 +147,10 @@ bool tls_session_peer(const struct transport *t, struct tls_cert_info *out);
  * Always false when it was not. */
 bool tls_session_peer_named(const struct transport *t, const char *const *names,
 			    size_t n);
+/* Does it bear one of these names (none given: that of the host), whatever else
+ * may be wrong with it?  To tell, not to decide. */
+bool tls_session_bears(const struct transport *t, const char *const *names,
+		       size_t n);
 /* The cause of a failed handshake: tls-handshake, tls-version,
  * tls-client-cert, or the verdict's.  CAUSE_IS_NONE: the handshake did not
  * fail.  Under TLS 1.3 a peer that refuses our client certificate says so

@@ -4,6 +4,7 @@ GnuTLS' certtool."""
 
 import collections
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -19,6 +20,7 @@ def _certtool(*args):
                           stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f'certtool {" ".join(args)}: {done.stdout}')
+    return done.stdout
 
 
 def der(pem):
@@ -28,6 +30,13 @@ def der(pem):
         text = f.read()
     text = text[text.index(begin):text.index(end) + len(end)]
     return ssl.PEM_cert_to_DER_cert(text)
+
+
+def serial(pem):
+    """Its serial number in hexadecimal, without leading zeros."""
+    text = _certtool('--certificate-info', '--infile', pem)
+    found = re.search(r'Serial Number \(hex\): ([0-9a-f]+)', text).group(1)
+    return found.lstrip('0')
 
 
 def _date(days_from_now):

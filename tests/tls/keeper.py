@@ -3,6 +3,7 @@
 the tests of reload, foresight and the list of certificates have in common."""
 
 import os
+import re
 import shutil
 import sys
 import unittest
@@ -29,6 +30,11 @@ def put(source, target):
     os.rename(target + '.new', target)
 
 
+def logfmt(line):
+    return {key: value.strip('"') for key, value in
+            re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)}
+
+
 class Keeper(unittest.TestCase):
     """Each test has a next hop, self.hop, a directory, self.tls, with
     relay.pem, relay.key and ca.pem, and a relayd, self.relay, that uses
@@ -36,7 +42,8 @@ class Keeper(unittest.TestCase):
 
     queue = {'probe': LATER, 'retry': [LATER]}
     out = {}                # options of the route
-    ca_days = 60
+    listener = {}
+    sources = ''
 
     def setUp(self):
         self.dir = net.temp_dir('keeper')
@@ -55,14 +62,29 @@ class Keeper(unittest.TestCase):
         self.stage()
         self.relay = Relay(*self.sections(), queue=self.queue,
                            listener={'tls': 'opportunistic',
-                                     'identity': ['relay']})
+                                     'identity': ['relay'],
+                                     **self.listener},
+                           sources=self.sources)
         self.addCleanup(self.relay.close)
 
     def lay_out(self):
         os.mkdir(self.tls)
         shutil.copy(self.old.pem, self.files.pem)
         shutil.copy(self.old.key, self.files.key)
-        shutil.copy(self.ca.pem, f'{self.tls}/ca.pem')
+        self.believe(self.ca)
+
+    def believe(self, *authorities):
+        """What relayd trusts from now on."""
+        with open(f'{self.tls}/ca.new', 'wb') as out:
+            for ca in authorities:
+                with open(ca.pem, 'rb') as f:
+                    out.write(f.read())
+        os.rename(f'{self.tls}/ca.new', f'{self.tls}/ca.pem')
+
+    def install(self, certificate):
+        """Makes it ours."""
+        put(certificate.key, self.files.key)
+        put(certificate.pem, self.files.pem)
 
     def stage(self):
         """What a test prepares before relayd starts."""
@@ -74,12 +96,12 @@ class Keeper(unittest.TestCase):
                                 'names': [PEER], 'trust': 'ours',
                                 'identity': 'relay', **self.out, **options}))
 
-    def client(self):
-        """A connection in TLS."""
+    def client(self, certificate=None):
+        """A connection in TLS, with a certificate or without."""
         client = sender.Client(self.relay.host, self.relay.port)
         self.addCleanup(client.close)
         client.hello()
-        client.start_tls()
+        client.start_tls(certificate)
         client.hello()
         return client
 
@@ -102,6 +124,11 @@ class Keeper(unittest.TestCase):
             return net.wait_for(f'"{text}" in the log', find, timeout_s)
         except net.TimedOut as e:
             raise net.TimedOut(f'{e}\n{self.relay.log()[-4000:]}') from None
+
+    def facts(self, text):
+        """The lines of the log that hold text, as dictionaries."""
+        return [logfmt(line) for line in self.relay.log().splitlines()
+                if text in line]
 
     def status(self):
         row, = self.relay.ctl_json('status')
