@@ -181,9 +181,9 @@ static int run(struct options *o)
 	}
 	if (!o->foreground)
 		detach_ready(waiter);
-	service_run(service);
+	bool as_asked = service_run(service);
 	service_free(service);
-	return EXIT_SUCCESS;
+	return as_asked ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

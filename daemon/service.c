@@ -66,6 +66,8 @@ struct service {
 
 	bool dispatching; /* its thread runs */
 	bool stopping;
+	bool broken; /* the queue is */
+	struct note broken_note;
 	struct stopped {
 		struct note note;
 		struct service *service;
@@ -171,6 +173,34 @@ static void begin_stop(struct service *s, int64_t within_ms)
 		s->drained[i].service = s;
 		worker_stop(relay->workers[i], within_ms, &s->drained[i].note);
 	}
+}
+
+/* In the writer's thread; main does the rest. */
+static void on_broken(void *arg, const struct err *why)
+{
+	struct service *s =
+		CONTAINER_OF((struct relay *)arg, struct service, relay);
+
+	log_fact(LOG_ERROR, 0, "queue-broken",
+		 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
+		 F_STR("reply", why->text),
+		 F_STR("remedy",
+		       "look at the disk; relayd ends with status 1, and reads "
+		       "the queue anew when it is started again"));
+	mailbox_post(s->relay.main_mail, &s->broken_note);
+}
+
+/* Nothing that is still delivered could be recorded, so nothing is waited
+ * for. */
+static void stop_broken(struct note *note)
+{
+	struct service *s = CONTAINER_OF(note, struct service, broken_note);
+
+	s->broken = true;
+	if (s->stopping)
+		return;
+	notify_stopping();
+	begin_stop(s, 0);
 }
 
 /* ------- signals */
@@ -368,6 +398,7 @@ static enum status start_threads(struct service *s, struct err *e)
 	const struct writer_conf writer = {
 		.store = relay->store,
 		.committed = dispatch_committed,
+		.broken = on_broken,
 		.arg = relay,
 		.max_ops = COMMIT_MAX_OPS,
 		.max_bytes = COMMIT_MAX_BYTES,
@@ -491,6 +522,7 @@ enum status service_start(struct service **out, const struct service_conf *conf,
 
 	s->conf = *conf;
 	s->started_mono_ms = clock_mono_ms();
+	s->broken_note.run = stop_broken;
 	s->relay.clients = tally_new();
 	s->relay.stats = stats_new();
 	s->relay.crls = crl_cache_new();
@@ -546,7 +578,7 @@ static void log_start(const struct service *s)
 	certificates_own(s->relay.certificates, s->snapshot);
 }
 
-void service_run(struct service *s)
+bool service_run(struct service *s)
 {
 	log_start(s);
 	s->watchdog = watchdog_new(s->base, &s->relay);
@@ -554,6 +586,7 @@ void service_run(struct service *s)
 	if (notify_wanted())
 		status_ask(s->status_told);
 	BUG_ON(event_base_dispatch(s->base) < 0);
+	return !s->broken;
 }
 
 static void stop_threads(struct service *s)

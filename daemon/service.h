@@ -7,6 +7,9 @@
  *	       writer, dispatcher, threads, control
  *	stop:  dispatcher and workers finish, control, writer, store
  *
+ * A queue that can't be written before it is opened anew stops it, too: what
+ * is to be done then the next start does best.
+ *
  * Signals: TERM and INT stop, HUP reloads, USR1 logs a status line.
  *
  * Thread: main.
@@ -29,8 +32,9 @@ MUST_USE enum status service_start(struct service **out,
 				   const struct service_conf *conf,
 				   struct err *e);
 /* Tells the service manager, and returns when it was asked to stop and what
- * was in flight is finished or cut off. */
-void service_run(struct service *s);
+ * was in flight is finished or cut off; or, with false, when the queue is
+ * broken. */
+MUST_USE bool service_run(struct service *s);
 /* Stops what still runs and frees it.  NULL is fine. */
 void service_free(struct service *s);
 

@@ -8,6 +8,10 @@
  * MDB_NOTLS ties readers to transactions instead of threads, MDB_NORDAHEAD
  * keeps a queue larger than memory from reading 32 pages for each small row.
  *
+ * When the page that makes a commit the truth could not be written, LMDB can't
+ * know any more what is on the disk, and refuses every transaction until it
+ * was opened anew: lmdb_is_broken().
+ *
  * Only one process may have a queue: LMDB itself would allow several, but ids
  * and counters have one owner.
  */
@@ -17,6 +21,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -28,6 +33,7 @@ struct lmdb {
 	MDB_dbi dbi[TABLES];
 	int lock_fd; /* owned, -1: none */
 	uint64_t max_bytes;
+	_Atomic bool broken;
 };
 
 static const struct {
@@ -254,12 +260,31 @@ enum status tx_end(struct tx *tx, struct err *e)
 	return tx->rc == 0 ? ST_OK : lmdb_err(e, tx->rc, "queue");
 }
 
+/* LMDB tells only with the next transaction. */
+static void look_whether_broken(struct lmdb *l)
+{
+	MDB_txn *txn;
+	int rc = begin_read(l, &txn);
+
+	if (rc == 0)
+		mdb_txn_abort(txn);
+	else if (rc == MDB_PANIC)
+		atomic_store(&l->broken, true);
+}
+
+bool lmdb_is_broken(const struct lmdb *l)
+{
+	return atomic_load(&l->broken);
+}
+
 enum status tx_commit(struct tx *tx, struct err *e)
 {
 	if (tx->rc != 0)
 		return tx_end(tx, e);
 	tx->rc = mdb_txn_commit(tx->txn);
 	tx->txn = NULL;
+	if (tx->rc != 0)
+		look_whether_broken(tx->lmdb);
 	return tx->rc == 0 ? ST_OK : lmdb_err(e, tx->rc, "commit the queue");
 }
 

@@ -59,6 +59,8 @@ void lmdb_close(struct lmdb *l); /* NULL is fine */
 MUST_USE enum status lmdb_used_bytes(struct lmdb *l, uint64_t *out,
 				     struct err *e);
 uint64_t lmdb_max_bytes(const struct lmdb *l);
+/* Since a failed commit: every transaction is refused until lmdb_open(). */
+bool lmdb_is_broken(const struct lmdb *l);
 
 /* ------- transactions */
 

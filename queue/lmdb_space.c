@@ -139,5 +139,6 @@ void lmdb_space(struct store *store, struct store_space *out)
 		.max_bytes = sp->max_bytes,
 		.free_disk_bytes = atomic_load(&sp->free_disk_bytes),
 		.full = is_full(sp),
+		.broken = lmdb_is_broken(s->lmdb),
 	};
 }

@@ -211,6 +211,7 @@ void store_check_release(struct store_check *c);
 struct store_space {
 	uint64_t used_bytes, max_bytes, free_disk_bytes;
 	bool full; /* new mail is refused: 452 4.3.1 */
+	bool broken; /* nothing goes until it is opened anew */
 };
 
 /* Return false to stop the scan. */

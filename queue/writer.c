@@ -28,6 +28,7 @@ struct writer {
 	struct note *first, **end; /* submitted, not applied */
 	struct note *later; /* to be submitted again, at ... */
 	int64_t later_mono_ms; /* ... this time */
+	bool broken; /* and that was told */
 	struct write **batch; /* owned, conf.max_ops places */
 	struct store_op **ops; /* owned, as many */
 
@@ -116,6 +117,19 @@ static void observe(const struct writer *w, size_t n, int64_t began_us)
 		histogram_see(w->conf.batch, (double)n);
 }
 
+static void look_whether_broken(struct writer *w)
+{
+	struct store *s = w->conf.store;
+	struct store_space space;
+
+	s->ops->space(s, &space);
+	if (!space.broken || w->broken)
+		return;
+	w->broken = true;
+	if (w->conf.broken != NULL)
+		w->conf.broken(w->conf.arg, &w->ops[0]->err);
+}
+
 static void commit_batch(struct writer *w, size_t n)
 {
 	struct store *s = w->conf.store;
@@ -123,10 +137,12 @@ static void commit_batch(struct writer *w, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		w->ops[i] = &w->batch[i]->op;
-	if (s->ops->apply(s, w->ops, n) == ST_OK)
+	if (s->ops->apply(s, w->ops, n) == ST_OK) {
 		atomic_fetch_add(&w->commits, 1);
-	else
+	} else {
 		atomic_fetch_add(&w->failed_commits, 1);
+		look_whether_broken(w);
+	}
 	atomic_fetch_add(&w->nops, n);
 	observe(w, n, began_us);
 	announce(w, n);

@@ -35,10 +35,14 @@ struct write {
 typedef void writer_committed(void *arg, const struct store_op *const *ops,
 			      size_t n);
 
+/* Writer's thread, once: the store is broken, no write will succeed. */
+typedef void writer_broken(void *arg, const struct err *why);
+
 struct writer_conf {
 	struct store *store; /* borrowed */
 	writer_committed *committed; /* NULL: nobody listens */
-	void *arg;
+	writer_broken *broken; /* likewise */
+	void *arg; /* of both */
 	size_t max_ops; /* per transaction */
 	size_t max_bytes;
 	/* Of each commit: seconds, and operations; NULL: not observed. */

@@ -30,11 +30,19 @@ class Disk:
         """It is asked once a second."""
         self._begin('full')
 
+    def have_no_room(self):
+        """Its files cannot grow, whatever it says of itself."""
+        self._begin('room')
+
+    def lose_the_root(self):
+        """Of the queue: LMDB cannot say what is true."""
+        self._begin('root')
+
     def _begin(self, name):
         with open(f'{self.directory}/{name}', 'w', encoding='ascii'):
             pass
 
     def recover(self):
-        for name in ('sync', 'full'):
+        for name in ('sync', 'full', 'room', 'root'):
             if os.path.exists(f'{self.directory}/{name}'):
                 os.unlink(f'{self.directory}/{name}')
