@@ -328,6 +328,16 @@ enum outcome {
 	LOST, /* by the commit, or never begun */
 };
 
+/* A write for which there was half the room is a failed one to LMDB, without
+ * a reason: the disk knows it. */
+static void find_reason(struct store_lmdb *s, struct err *e)
+{
+	if (e->os == EIO && space_is_out(s)) {
+		(void)no_space(e);
+		e->os = ENOSPC;
+	}
+}
+
 static enum outcome run(struct store_lmdb *s, struct store_op *const *ops,
 			size_t n, struct err *e)
 {
@@ -341,9 +351,12 @@ static enum outcome run(struct store_lmdb *s, struct store_op *const *ops,
 		apply_one(&w, ops[i]);
 	if (!tx_ok(&w.tx)) {
 		(void)work_abort(&w, e);
+		find_reason(s, e);
 		outcome = SPOILT;
 	} else if (work_commit(&w, e) == ST_OK) {
 		return COMMITTED;
+	} else {
+		find_reason(s, e);
 	}
 	/* What was not written takes no space from what comes next. */
 	atomic_store(&s->space.added_bytes, added_bytes);

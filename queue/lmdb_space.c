@@ -89,15 +89,26 @@ static bool is_due(struct space *sp)
 					      now_ms);
 }
 
-static void look_at_disk(struct space *sp)
+/* If it cannot be asked, a write will tell. */
+static void ask_disk(struct space *sp)
 {
 	struct statvfs v;
 
-	/* If it cannot be asked, a write will tell. */
 	if (statvfs(sp->path, &v) == 0)
 		atomic_store(&sp->free_disk_bytes,
 			     (uint64_t)v.f_bavail * v.f_frsize);
+}
+
+static void look_at_disk(struct space *sp)
+{
+	ask_disk(sp);
 	atomic_store(&sp->disk_failed, false);
+}
+
+bool space_is_out(struct store_lmdb *s)
+{
+	ask_disk(&s->space);
+	return atomic_load(&s->space.free_disk_bytes) < ROOM_BYTES;
 }
 
 static void count_pages(struct store_lmdb *s)

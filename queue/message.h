@@ -198,6 +198,7 @@ struct event {
 	bool attempted, uncertain;
 	int64_t duration_ms;
 	char *route, *destination, *address; /* address: "192.0.2.1:25" */
+	/* (of a recipient who is purged: the mail address) */
 	char *tls, *verified, *certificate;
 	char *status; /* "2.0.0" */
 	char *reply;

@@ -117,6 +117,8 @@ void space_init(struct space *sp, const struct store_conf *conf,
 void space_release(struct space *sp);
 /* May an operation which adds so many bytes begin?  Counts them if so. */
 MUST_USE bool space_admits(struct store_lmdb *s, uint64_t bytes);
+/* Asks the disk: not a piece of a message has room on it. */
+bool space_is_out(struct store_lmdb *s);
 /* So little is left that attempts are no longer recorded. */
 bool space_is_scarce(const struct space *sp);
 /* Before each transaction: counts anew if that is due. */

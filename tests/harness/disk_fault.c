@@ -5,8 +5,7 @@
  *
  *	sync	fdatasync() and fsync() fail;
  *	full	statvfs() says that nothing is free;
- *	room	writes beyond the end of a file find no room: what statvfs()
- *		says is another matter;
+ *	room	it is: files grow by LAST_BYTES more in all;
  *	root	pwrite() of less than a page fails: that is how LMDB writes the
  *		page that makes a commit the truth.
  */
@@ -19,7 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { PAGE_BYTES = 4096 };
+enum { PAGE_BYTES = 4096, LAST_BYTES = 6000 };
 
 static int has(const char *fault)
 {
@@ -53,13 +52,20 @@ int fsync(int fd)
 	return sync_or_fail(fd, "fsync");
 }
 
-/* Logs and pipes have no end to be beyond: they are written elsewhere. */
-static int no_room(int fd, off_t end)
+/* How much of n bytes has room there. */
+static size_t room(int fd, off_t at, size_t n)
 {
+	static size_t last = LAST_BYTES;
+	size_t inside, growth;
 	struct stat st;
 
-	return has("room") && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	       end > st.st_size;
+	if (!has("room") || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    at + (off_t)n <= st.st_size)
+		return n;
+	inside = at < st.st_size ? (size_t)(st.st_size - at) : 0;
+	growth = n - inside < last ? n - inside : last;
+	last -= growth;
+	return inside + growth;
 }
 
 ssize_t pwrite(int fd, const void *at, size_t n, off_t offset)
@@ -72,11 +78,13 @@ ssize_t pwrite(int fd, const void *at, size_t n, off_t offset)
 		errno = EIO;
 		return -1;
 	}
-	if (no_room(fd, offset + (off_t)n)) {
+	size_t fit = room(fd, offset, n);
+
+	if (fit == 0 && n > 0) {
 		errno = ENOSPC;
 		return -1;
 	}
-	return next(fd, at, n, offset);
+	return next(fd, at, fit, offset);
 }
 
 /* LMDB's for pages that lie side by side, after lseek(). */
@@ -85,15 +93,22 @@ ssize_t writev(int fd, const struct iovec *at, int n)
 	ssize_t (*next)(int, const struct iovec *, int) =
 		(ssize_t (*)(int, const struct iovec *, int))dlsym(RTLD_NEXT,
 								   "writev");
-	off_t end = lseek(fd, 0, SEEK_CUR);
+	off_t from = lseek(fd, 0, SEEK_CUR);
+	size_t all = 0, left;
+	int fit = 0;
 
-	for (int i = 0; end >= 0 && i < n; i++)
-		end += (off_t)at[i].iov_len;
-	if (end >= 0 && no_room(fd, end)) {
-		errno = ENOSPC;
-		return -1;
-	}
-	return next(fd, at, n);
+	for (int i = 0; i < n; i++)
+		all += at[i].iov_len;
+	left = from < 0 ? all : room(fd, from, all);
+	if (left == all)
+		return next(fd, at, n);
+	/* Whole pieces only: that is enough to come short. */
+	for (; at[fit].iov_len <= left; left -= at[fit++].iov_len)
+		;
+	if (fit > 0)
+		return next(fd, at, fit);
+	errno = ENOSPC;
+	return -1;
 }
 
 int statvfs(const char *path, struct statvfs *v)
@@ -103,7 +118,7 @@ int statvfs(const char *path, struct statvfs *v)
 							       "statvfs");
 	int result = next(path, v);
 
-	if (result == 0 && has("full"))
+	if (result == 0 && (has("full") || has("room")))
 		v->f_bavail = 0;
 	return result;
 }

@@ -31,7 +31,7 @@ class Disk:
         self._begin('full')
 
     def have_no_room(self):
-        """Its files cannot grow, whatever it says of itself."""
+        """It is full to the last byte: its files cannot grow."""
         self._begin('room')
 
     def lose_the_root(self):
