@@ -272,6 +272,10 @@ static void add_change(struct edit *ed, const struct recipient *r)
 		ev->cause = CAUSE_IS_HELD;
 	if (ch->kind == CHANGE_DISCARD)
 		ch->reply = "removed by an operator";
+	if (ch->kind == CHANGE_REMOVE) {
+		free(ev->address);
+		ev->address = xstrdup(r->address);
+	}
 	if (ch->kind == CHANGE_EXTEND)
 		set_extension(ev, ch->by_ms);
 	if (ch->kind == CHANGE_RESUBMIT && !set_route(ed, r, ch, ev)) {

@@ -54,6 +54,21 @@ static void add_history(struct evbuffer *out, const struct message *m,
 		call_line(out, view_event(m, &h->events[i]));
 }
 
+/* Who a purged recipient was only the event of it knows. */
+static void recall_purged(struct message *m, struct history *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		struct event *ev = &h->events[i];
+
+		if (ev->kind != EVENT_REMOVED || *ev->address == '\0')
+			continue;
+		if (!message_recipient(m, ev->number))
+			message_add(m, ev->address, ev->route, "")->number =
+				ev->number;
+		*ev->address = '\0';
+	}
+}
+
 static enum status read_history(struct call *c, uint64_t id,
 				struct evbuffer *out, struct err *e)
 {
@@ -63,8 +78,10 @@ static enum status read_history(struct call *c, uint64_t id,
 	enum status st;
 
 	st = store->ops->history(store, id, &m, keep_event, &h, e);
-	if (st == ST_OK)
+	if (st == ST_OK) {
+		recall_purged(m, &h);
 		add_history(out, m, &h);
+	}
 	for (size_t i = 0; i < h.n; i++)
 		event_release(&h.events[i]);
 	free(h.events);

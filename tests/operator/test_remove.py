@@ -42,6 +42,12 @@ class Remove(desk.Desk):
         self.assertEqual(self.removed(), 2)
         events = [e['event'] for e in self.relay.ctl_json('trace', sent[0].id)]
         self.assertEqual(events[-2:], ['removed', 'removed'])
+        # The history still knows whom it was for.
+        received, *events = self.relay.ctl_json('trace', sent[1].id)
+        self.assertEqual(len(received['recipients']), 1)
+        for event in events:
+            self.assertEqual(event['recipient'], received['recipients'][0])
+            self.assertNotIn('@', event['address'])
         self.relay.ctl('resubmit', sent[0].id, expect=4)
         self.relay.ctl('hold', '--purge', sent[2].id, expect=2)
         self.end()
