@@ -73,19 +73,20 @@ class Uncertain(scene.Scene):
     def test_killed_behind_the_final_dot(self):
         """The next hop has said 250 and relayd ends before it knows, under
         load: whatever comes twice is marked, and nothing else is."""
-        killed = threading.Event()
+        killing, killed = threading.Event(), threading.Event()
 
         def dot(arrival):
-            if len(self.hop.arrivals) == 40 and not killed.is_set():
-                killed.set()
+            if len(self.hop.arrivals) == 40 and not killing.is_set():
+                killing.set()
                 self.relay.kill()
+                killed.set()
             return '250 2.0.0 Ok'
         self.refuse_all()
         self.send(200)
         self.wait_states(deferred=200)
         self.hop.behaviour.dot = dot
         self.accept_all()
-        self.relay.ctl('resubmit', '--all', '--yes')
+        self.relay.ctl('resubmit', '--all', '--yes', expect=None)
         scene.net.wait_for('relayd was killed', killed.is_set)
         self.relay.start()
         self.relay.wait_empty()
