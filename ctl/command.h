@@ -75,6 +75,10 @@ command_run run_exception_list;
 command_run run_exception_remove;
 /* A table of them, if there are any. */
 void print_exceptions(const struct context *x, const json_t *list);
+/* ctl/export.c */
+command_run run_queue_export;
+/* ctl/import.c */
+command_run run_queue_import;
 /* ctl/verify.c */
 command_run run_queue_verify;
 command_run run_check_queue;

@@ -41,6 +41,11 @@ static const struct command {
 	  run_queue_explain },
 	{ { "queue", "verify" }, "", "look at every row and checksum", 0, 0, 0,
 	  run_queue_verify },
+	{ { "queue", "export" }, "[FILTER] DIR",
+	  "copy mail into files, .eml and .json", TAKES_FILTER, 1, 1,
+	  run_queue_export },
+	{ { "queue", "import" }, "DIR", "take mail from such files",
+	  TAKES_IMPORT, 1, 1, run_queue_import },
 	{ { "trace" }, "ID | MESSAGE-ID", "the message's history", 0, 1, 1,
 	  run_trace },
 	{ { "resubmit" }, "[--deferred] [--held] ... [FILTER] [ID ...]",
@@ -87,8 +92,6 @@ static const struct command {
 	  run_reload },
 	{ { "log-level" }, "debug | info | warn | error",
 	  "until the next reload", 0, 1, 1, run_log_level },
-	{ .words = { "queue", "export" } },
-	{ .words = { "queue", "import" } },
 	{ .words = { "check", "tls" } },
 };
 /* clang-format on */

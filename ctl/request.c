@@ -31,6 +31,11 @@ struct client *client_open(const char *socket)
 	return c;
 }
 
+struct client *client_beside(const struct client *c)
+{
+	return client_open(c->socket);
+}
+
 void client_close(struct client *c)
 {
 	if (!c)
@@ -227,29 +232,49 @@ static void set_options(const struct target *t, struct incoming *in)
 	free(url);
 }
 
-void request_send(const struct target *t, const json_t *body,
-		  const struct sink *sink, struct answer *out)
+/* body.at NULL: GET. */
+static void send_body(const struct target *t, const char *type,
+		      struct span body, const struct sink *sink,
+		      struct answer *out)
 {
 	CURL *curl = t->client->curl;
 	struct incoming in = {.curl = curl, .sink = sink};
 	struct curl_slist *headers = NULL;
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	*out = (struct answer){.outcome = OUTCOME_OK};
 	buf_init(&in.buf, LINE_MAX_BYTES);
 	set_options(t, &in);
-	if (text) {
+	if (body.at) {
 		/* The daemon begins at once: no "Expect: 100-continue". */
 		headers = curl_slist_append(headers, "Expect:");
-		headers = curl_slist_append(headers,
-					    "Content-Type: application/json");
+		headers = curl_slist_append(headers, type);
 		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+				 (curl_off_t)body.len);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.at);
 	}
 	judge(t->client, &in, curl_easy_perform(curl), out);
 	curl_slist_free_all(headers);
 	buf_release(&in.buf);
+}
+
+void request_send(const struct target *t, const json_t *body,
+		  const struct sink *sink, struct answer *out)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct span bytes = {text, text ? strlen(text) : 0};
+
+	send_body(t, "Content-Type: application/json", bytes, sink, out);
 	free(text);
+}
+
+void request_send_bytes(const struct target *t, struct span body,
+			struct answer *out)
+{
+	struct span bytes = {body.at ? body.at : "", body.len};
+
+	send_body(t, "Content-Type: application/octet-stream", bytes, NULL,
+		  out);
 }
 
 void answer_release(struct answer *a)

@@ -19,6 +19,8 @@ struct client;
 
 /* Talks to nobody yet. */
 MUST_USE struct client *client_open(const char *socket);
+/* Another one to the same daemon, for requests while one is under way. */
+MUST_USE struct client *client_beside(const struct client *c);
 void client_close(struct client *c);
 
 /* A path with its query, put together. */
@@ -60,6 +62,9 @@ struct answer {
 /* body NULL: GET, else POST.  sink NULL: only an object is expected. */
 void request_send(const struct target *t, const json_t *body,
 		  const struct sink *sink, struct answer *out);
+/* POST of bytes that are no JSON; an object is expected. */
+void request_send_bytes(const struct target *t, struct span body,
+			struct answer *out);
 void answer_release(struct answer *a);
 
 #endif

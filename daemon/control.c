@@ -19,7 +19,7 @@
 #include "daemon/endpoint.h"
 
 enum {
-	BODY_MAX_BYTES = 1 << 20, /* tens of thousands of ids */
+	BODY_MAX_BYTES = 4 << 20, /* thousands of recipients, or of ids */
 	HEADERS_MAX_BYTES = 16384,
 	/* For a request to come in, and between pieces of an answer. */
 	TIMEOUT_S = 60,
@@ -35,7 +35,8 @@ struct control {
 
 /* ------- routing */
 
-enum right { MAY_READ, MAY_CHANGE };
+/* BYTES: its body is not JSON. */
+enum right { MAY_READ, MAY_CHANGE, MAY_CHANGE_BYTES };
 
 static const struct endpoint {
 	enum evhttp_cmd_type method;
@@ -58,6 +59,9 @@ static const struct endpoint {
 	{EVHTTP_REQ_GET, "/v1/trace/", MAY_READ, endpoint_trace},
 	{EVHTTP_REQ_GET, "/v1/verify", MAY_READ, endpoint_verify},
 	{EVHTTP_REQ_GET, "/v1/check-queue", MAY_READ, endpoint_check_queue},
+	{EVHTTP_REQ_POST, "/v1/import", MAY_CHANGE, endpoint_import},
+	{EVHTTP_REQ_POST, "/v1/import/", MAY_CHANGE_BYTES,
+	 endpoint_import_body},
 	{EVHTTP_REQ_GET, "/v1/audit", MAY_READ, endpoint_audit},
 	{EVHTTP_REQ_GET, "/v1/exceptions", MAY_READ, endpoint_exceptions},
 	{EVHTTP_REQ_POST, "/v1/exceptions", MAY_CHANGE, endpoint_exception_add},
@@ -151,7 +155,9 @@ static void route(struct call *c, enum evhttp_cmd_type method, const char *path)
 			  "may change anything");
 		return;
 	}
-	if (!read_query(c) || (method == EVHTTP_REQ_POST && !read_body(c))) {
+	if (!read_query(c) ||
+	    (method == EVHTTP_REQ_POST && ep->right != MAY_CHANGE_BYTES &&
+	     !read_body(c))) {
 		call_fail(c, 400, "the request is malformed");
 		return;
 	}
@@ -238,5 +244,7 @@ void control_stop(struct control *ctl)
 	unlink_socket(ctl->conf.fd);
 	call_stop_all(&ctl->calls);
 	evhttp_free(ctl->http);
+	imports_free(ctl->conf.relay->imports);
+	ctl->conf.relay->imports = NULL;
 	free(ctl);
 }

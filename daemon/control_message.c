@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * control_message - the endpoint that shows one message: envelope and
- * headers, its body, all of it as it was received, or what holds it.
+ * headers, its body, all of it as it was received, what holds it, or what an
+ * export keeps beside the body.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "daemon/endpoint.h"
 #include "daemon/explain.h"
+#include "daemon/parcel.h"
 
 enum { HEADERS_SHOWN_MAX = 256 * 1024, PIECE_MAX = 1 << 20 };
 
-enum part { PART_ENVELOPE, PART_RAW, PART_BODY, PART_EXPLAIN };
+enum part { PART_ENVELOPE, PART_RAW, PART_BODY, PART_EXPLAIN, PART_EXPORT };
 
 struct show {
 	uint64_t id;
@@ -138,6 +141,17 @@ static void explain_each(struct call *c)
 	call_send(c, s->out, call_end);
 }
 
+static void show_parcel(struct call *c)
+{
+	const struct show *s = c->state;
+	json_t *parcel = parcel_make(s->message, clock_wall_ms());
+
+	if (parcel)
+		call_answer(c, 200, parcel);
+	else
+		call_fail(c, 409, "an address of it is no UTF-8");
+}
+
 static void show_raw(struct call *c)
 {
 	call_stream(c, "message/rfc822");
@@ -163,7 +177,7 @@ static void show_body(struct call *c)
 	send_pieces(c);
 }
 
-/* "ID", "ID/raw", "ID/body", "ID/explain" */
+/* "ID", "ID/raw", "ID/body", "ID/explain", "ID/export" */
 static bool rest_parse(char *rest, uint64_t *id, enum part *part)
 {
 	char *slash = strchr(rest, '/');
@@ -177,6 +191,8 @@ static bool rest_parse(char *rest, uint64_t *id, enum part *part)
 			*part = PART_BODY;
 		else if (strcmp(slash + 1, "explain") == 0)
 			*part = PART_EXPLAIN;
+		else if (strcmp(slash + 1, "export") == 0)
+			*part = PART_EXPORT;
 		else
 			return false;
 	}
@@ -213,6 +229,8 @@ void endpoint_message(struct call *c)
 		show_raw(c);
 	else if (part == PART_BODY)
 		show_body(c);
+	else if (part == PART_EXPORT)
+		show_parcel(c);
 	else if (part == PART_EXPLAIN)
 		call_ask(c, ORDER_VIEW, NULL, explain_each);
 	else

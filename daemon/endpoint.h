@@ -40,6 +40,11 @@ call_step endpoint_summary;
 call_step endpoint_verify;
 call_step endpoint_check_queue;
 
+/* control_import.c; c->rest is an id */
+call_step endpoint_import;
+call_step endpoint_import_body;
+void imports_free(struct imports *all);  /* NULL is fine */
+
 /* control_audit.c */
 call_step endpoint_audit;
 
@@ -48,7 +53,8 @@ call_step endpoint_exceptions;
 call_step endpoint_exception_add;
 call_step endpoint_exception_remove;
 
-/* control_message.c; c->rest is "ID", "ID/raw", "ID/body" or "ID/explain" */
+/* control_message.c; c->rest is "ID", "ID/raw", "ID/body",
+ * "ID/explain" or "ID/export" */
 call_step endpoint_message;
 
 /* control_trace.c; c->rest is an id or a Message-ID */

@@ -3,7 +3,7 @@
  * relay - the parts of a running daemon, so that each can reach the others.
  *
  * Filled by daemon/main before any thread starts, emptied after all of them
- * ended; in between it does not change but for counters.
+ * ended; in between it does not change but for what is said to be main's.
  */
 #ifndef DAEMON_RELAY_H
 #define DAEMON_RELAY_H
@@ -19,6 +19,7 @@
 struct certificates;
 struct crl_fetch;
 struct dispatch;
+struct imports;
 struct login;
 struct stats;
 struct worker;
@@ -54,6 +55,7 @@ struct relay {
 					    entry (daemon/audit.c); 0: unread */
 	struct certificates *certificates;       /* main's */
 	atomic_uint      sightings;      /* on their way to them */
+	struct imports  *imports;        /* main's: daemon/control_import.c */
 	const char      *resolver_servers;       /* tests: NULL is the system's */
 	uint16_t         mx_port;        /* 25; tests have another */
 	int64_t          lookup_timeout_ms;      /* of DNS; likewise */
