@@ -11,6 +11,7 @@
 #include "daemon/census.h"
 #include "daemon/endpoint.h"
 #include "daemon/stats.h"
+#include "tls/crl_cache.h"
 
 enum { TEXT_MAX = 16 * 1024 * 1024 };
 
@@ -221,6 +222,46 @@ static void print_destinations(struct page *p,
 	      connections);
 }
 
+/* ------- revocation lists */
+
+static void print_lists(struct page *p, struct crl_cache *crls)
+{
+	static const char age[] = "relayd_crl_age_seconds";
+	static const char next[] = "relayd_crl_next_update_seconds";
+	static const char failing[] = "relayd_crl_failing";
+	int64_t now_ms = clock_wall_ms();
+	struct crl_view *views;
+	size_t n;
+
+	crl_cache_view(crls, &views, &n);
+	head(p, age, "gauge", "How old a revocation list is.");
+	for (size_t i = 0; i < n; i++) {
+		const char *const kv[] = {"source", views[i].source, NULL};
+
+		if (views[i].has_list && views[i].this_update_ms <= now_ms)
+			labelled(p, age, kv,
+				 (uint64_t)(now_ms - views[i].this_update_ms) /
+					 1000);
+	}
+	head(p, next, "gauge",
+	     "When a revocation list is stale, in seconds since 1970.");
+	for (size_t i = 0; i < n; i++) {
+		const char *const kv[] = {"source", views[i].source, NULL};
+
+		if (views[i].next_update_ms > 0)
+			labelled(p, next, kv,
+				 (uint64_t)views[i].next_update_ms / 1000);
+	}
+	head(p, failing, "gauge",
+	     "1: a revocation list could not be had or used at last.");
+	for (size_t i = 0; i < n; i++) {
+		const char *const kv[] = {"source", views[i].source, NULL};
+
+		labelled(p, failing, kv, views[i].failing);
+	}
+	free(views);
+}
+
 static void print_build(struct page *p)
 {
 	const char *const kv[] = {"version", RELAYD_VERSION, NULL};
@@ -275,6 +316,7 @@ static void on_measured(struct call *c)
 	print_space(&p, store);
 	print_clients(&p, c->relay);
 	print_destinations(&p, q);
+	print_lists(&p, c->relay->crls);
 	p.fits = p.fits && stats_print(c->relay->stats, &p.text);
 	send_text(c, "text/plain; version=0.0.4; charset=utf-8", &p.text,
 		  p.fits);

@@ -141,6 +141,49 @@ enum status crl_cache_read_file(struct crl_cache *c, const char *path,
 	return ST_OK;
 }
 
+/* ---------------------------------------------------------------- monitoring */
+
+static void see_list(struct crl_view *v, const struct crl *crl)
+{
+	bool older =
+		!v->has_list || crl_this_update_ms(crl) < v->this_update_ms;
+
+	v->has_list = true;
+	if (!older)
+		return;
+	v->this_update_ms = crl_this_update_ms(crl);
+	v->next_update_ms = crl_next_update_ms(crl);
+}
+
+/* A URL of two issuers is one source. */
+static struct crl_view *view_of(struct crl_view *views, size_t *n,
+				const char *source)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (strcmp(views[i].source, source) == 0)
+			return &views[i];
+	snprintf(views[*n].source, sizeof(views[*n].source), "%s", source);
+	return &views[(*n)++];
+}
+
+void crl_cache_view(struct crl_cache *c, struct crl_view **out, size_t *n)
+{
+	*n = 0;
+	*out = NULL;
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	*out = xcalloc(HASH_COUNT(c->sources) + 1, sizeof(**out));
+	for (struct crl_source *e = c->sources; e; e = e->hh.next) {
+		struct crl_view *v = view_of(*out, n, e->source);
+
+		v->failing = v->failing || e->failure[0] != '\0';
+		for (size_t i = 0; i < e->lists.n; i++)
+			see_list(v, e->lists.at[i]);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* ------------------------------------------------------------------ fetching */
 
 void crl_cache_forget(struct crl_cache *c)

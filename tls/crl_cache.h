@@ -77,6 +77,18 @@ void crl_cache_ask(struct crl_cache *c, const struct crl_ask *ask,
 /* Forgets failures: what has no good answer is due now. */
 void crl_cache_forget(struct crl_cache *c);
 
+/* ------- what is at hand, for monitoring */
+
+struct crl_view {
+	char    source[CRL_URL_MAX];     /* URL or path */
+	bool    failing;                 /* it could not be had at last */
+	bool    has_list;
+	int64_t this_update_ms, next_update_ms;  /* wall; next 0: not told; of
+					  * several in a file, the oldest */
+};
+/* One for each source; *out is the caller's, to be freed.  c NULL: none. */
+void crl_cache_view(struct crl_cache *c, struct crl_view **out, size_t *n);
+
 /* ------- fetching */
 
 struct crl_want {

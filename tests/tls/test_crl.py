@@ -6,6 +6,7 @@ import glob
 import os
 import shutil
 import unittest
+import urllib.request
 
 import keeper
 from harness import certs, net, sender
@@ -139,8 +140,10 @@ class States(unittest.TestCase):
         self.assertFalse(self.has_arrived(state, mode))
 
     def test_all(self):
+        self.metrics = f'{net.own_host()}:{net.free_port()}'
         self.relay = Relay(*self.sections(), queue={'probe': '1h',
-                                                    'retry': ['1h']})
+                                                    'retry': ['1h']},
+                           control={'metrics': self.metrics})
         self.addCleanup(self.relay.close)
         self.wave = 'first'
         self.send()
@@ -160,6 +163,7 @@ class States(unittest.TestCase):
                 with self.subTest(state=state, crl=mode):
                     self.check(state, mode)
         self.check_shown()
+        self.check_metrics()
         self.relay.stop()
 
     def wait_unparked(self):
@@ -182,6 +186,18 @@ class States(unittest.TestCase):
                              and 'html-warn' in line
                              and 'HTML' in line
                              for line in self.relay.log().splitlines()), 1)
+
+    def check_metrics(self):
+        with urllib.request.urlopen(f'http://{self.metrics}/metrics') as page:
+            lines = page.read().decode().splitlines()
+        for state, failing in (('good-der', 0), ('missing', 1), ('stale', 1)):
+            source = self.lists.url(f'/{state}.crl')
+            self.assertIn(f'relayd_crl_failing{{source="{source}"}} '
+                          f'{failing}', lines)
+        ages = {line.split('"')[1]: int(line.split()[-1]) for line in lines
+                if line.startswith('relayd_crl_age_seconds{')}
+        self.assertGreaterEqual(ages[self.lists.url('/stale.crl')], 2 * 86400)
+        self.assertNotIn(self.lists.url('/missing.crl'), ages)
 
 
 class Revocation(keeper.Keeper):

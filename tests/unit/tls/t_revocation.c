@@ -324,6 +324,30 @@ START_TEST(test_forget)
 }
 END_TEST
 
+START_TEST(test_view)
+{
+	struct crl_view *views;
+	size_t n;
+
+	crl_cache_view(NULL, &views, &n);
+	ck_assert_uint_eq(n, 0);
+	expect("mx", TLS_CRL_UNDETERMINED, "");
+	fetch(NULL, "Connection refused");
+	crl_cache_view(cache, &views, &n);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_str_eq(views[0].source, URL);
+	ck_assert(views[0].failing && !views[0].has_list);
+	free(views);
+	at(MINUTE_MS);
+	fetch(&good, NULL);
+	crl_cache_view(cache, &views, &n);
+	ck_assert(!views[0].failing && views[0].has_list);
+	ck_assert_int_gt(views[0].next_update_ms, now_ms + HOUR_MS);
+	ck_assert_int_lt(views[0].this_update_ms, now_ms);
+	free(views);
+}
+END_TEST
+
 START_TEST(test_no_point)
 {
 	expect("bare", TLS_CRL_UNDETERMINED, "has no distribution point");
@@ -650,6 +674,7 @@ int main(void)
 	tcase_add_test(c, test_what_replaces_what);
 	tcase_add_test(c, test_stale_then_unreachable);
 	tcase_add_test(c, test_forget);
+	tcase_add_test(c, test_view);
 	tcase_add_test(c, test_no_point);
 	tcase_add_test(c, test_on_disk);
 	tcase_add_test(c, test_file);
