@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: ISC
-"""fault - a disk that falls ill when it is told to."""
+"""fault - a disk that falls ill, and a clock that runs ahead, when they are
+told to.  Give `environment` to the process that is to suffer from it."""
 
 import os
 import subprocess
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 
-class Disk:
-    """Give `environment` to the process that is to suffer from it; directory
-    is one that nobody else writes to."""
 
-    def __init__(self, directory):
-        self.directory = directory
-        library = f'{directory}/disk_fault.so'
-        subprocess.run(
-            [os.environ.get('CC', 'cc'), '-shared', '-fPIC', '-D_GNU_SOURCE',
-             '-o', library, os.path.join(os.path.dirname(
-                 os.path.abspath(__file__)), 'disk_fault.c'), '-ldl'],
-            check=True)
-        self.environment = {
-            'LD_PRELOAD': library, 'DISK_FAULT': directory,
+def preload(name, directory):
+    """Builds name.c in directory; the variables that preload it."""
+    library = f'{directory}/{name}.so'
+    subprocess.run(
+        [os.environ.get('CC', 'cc'), '-shared', '-fPIC', '-D_GNU_SOURCE',
+         '-o', library, f'{HERE}/{name}.c', '-ldl'], check=True)
+    return {'LD_PRELOAD': library,
             # The sanitizer wants to be the first library.
             'ASAN_OPTIONS': 'verify_asan_link_order=0:'
                             + os.environ.get('ASAN_OPTIONS', '')}
+
+
+class Disk:
+    """directory is one that nobody else writes to."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.environment = {**preload('disk_fault', directory),
+                            'DISK_FAULT': directory}
 
     def refuse_sync(self):
         self._begin('sync')
@@ -46,3 +51,18 @@ class Disk:
         for name in ('sync', 'full', 'room', 'root'):
             if os.path.exists(f'{self.directory}/{name}'):
                 os.unlink(f'{self.directory}/{name}')
+
+
+class Clock:
+    """The monotonic one: who waits is not woken by it, but finds, when he
+    looks again, that his time is over."""
+
+    def __init__(self, directory):
+        self.path = f'{directory}/ahead'
+        self.environment = {**preload('clock_fault', directory),
+                            'CLOCK_FAULT': self.path}
+
+    def run_ahead(self, seconds):
+        with open(self.path + '.new', 'w', encoding='ascii') as f:
+            f.write(f'{seconds}\n')
+        os.rename(self.path + '.new', self.path)
