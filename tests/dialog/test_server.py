@@ -199,7 +199,7 @@ class Plan:
             if line.word == 'begin':
                 taken['mail'] += 1
             if line.word == 'expire':
-                self.options['timeout'] = '1s'
+                self.options['timeout'] = '5s'
                 self.loose.add(s.lines[n + 1])
         self.arrange_greeting()
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * t_dialog - holds every dialogue in tests/dialog/ with the machine it is for,
- * once with whole input and once byte by byte.
+ * once with whole input and once byte by byte.  tests/dialog/test_*.py hold
+ * them with relayd, over sockets.
  *
  * A script is a text; # begins a comment line.  In server/ the lines of C: go
  * into the machine and those of S: must come out of it; in client/ it is the
@@ -932,6 +933,8 @@ int main(void)
 
 	(void)glob("tests/dialog/server/*.txt", 0, NULL, &scripts);
 	(void)glob("tests/dialog/client/*.txt", GLOB_APPEND, NULL, &scripts);
+	/* A busy machine is no wrong answer. */
+	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, whole, 0, (int)scripts.gl_pathc);
 	tcase_add_loop_test(tc, byte_by_byte, 0, (int)scripts.gl_pathc);
 	tcase_add_test(tc, enough_scripts);
