@@ -121,6 +121,7 @@ static void check_command(struct session *x, struct span line)
 	HOLDS(x->in_tls || x->conf.tls != CLIENT_TLS_FORCED ||
 	      is_harmless(line));
 	HOLDS(x->in_tls || !(is_verb(line, "AUTH") || auth_answer));
+	HOLDS(x->in_tls || !has_word(line, secret));
 	if (is_verb(line, "MAIL") || is_verb(line, "RCPT"))
 		check_mail_line(x, line);
 	else
@@ -181,7 +182,6 @@ static void flush(struct session *x)
 
 	HOLDS(s.len <= OUTPUT_MAX);
 	fuzz_add(&x->told, s);
-	HOLDS(x->in_tls || x->in_body || !has_word(s, secret));
 	if (x->in_body)
 		fuzz_add(&x->message, s);
 	while (s.len > 0 && !x->in_body) {
