@@ -127,9 +127,21 @@ static bool recode_name(struct span row, struct buf *out)
 	return true;
 }
 
+static bool recode_record(struct span row, struct buf *out)
+{
+	char *value;
+
+	if (!record_decode(row, &value))
+		return false;
+	HOLDS(record_encode(out, value));
+	free(value);
+	return true;
+}
+
 static recode *const kinds[] = {
 	recode_message, recode_recipient, recode_settled, recode_event,
 	recode_destination, recode_group, recode_ledger, recode_name,
+	recode_record,
 };
 
 static void seal(struct buf *row, struct span fields)

@@ -7,9 +7,13 @@
  */
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
+#include "daemon/exception.h"
 #include "daemon/order.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -67,6 +71,91 @@ static void check_order(const struct order *o, const struct message *m)
 				      state_bit((enum rcpt_state)s));
 }
 
+/* ------- exceptions */
+
+static const char conf_text[] =
+	"hostname = relay.example\n"
+	"listener in { address = {\"127.0.0.1:2525\"} }\n"
+	"route out { domains = {\"*\"} hosts = {\"mx.example.net\"} "
+	"tls = forced }\n"
+	"route mx { domains = {\"b.example\"} mx = true tls = forced }\n";
+
+static void on_complaint(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", line);
+}
+
+/* Made once, and kept. */
+static const struct conf *conf_some(void)
+{
+	static struct conf *conf;
+	char path[64];
+	int fd;
+
+	if (conf != NULL)
+		return conf;
+	fd = memfd_create("relayd.conf", MFD_CLOEXEC);
+	BUG_ON(fd < 0 || write(fd, conf_text, sizeof(conf_text) - 1) < 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	conf = conf_read(path, NULL, 0, on_complaint, NULL);
+	BUG_ON(conf == NULL);
+	close(fd);
+	return conf;
+}
+
+static bool is_same(const struct exception *a, const struct exception *b)
+{
+	return strcmp(a->destination, b->destination) == 0 &&
+	       strcmp(a->reason, b->reason) == 0 &&
+	       strcmp(a->actor, b->actor) == 0 && a->allow == b->allow &&
+	       a->pinned == b->pinned && a->added_ms == b->added_ms &&
+	       a->until_ms == b->until_ms &&
+	       memcmp(a->pin, b->pin, sizeof(a->pin)) == 0;
+}
+
+/* What the store keeps of it is read back the same. */
+static void check_kept(struct exception *x)
+{
+	json_t *shown = exception_show(x);
+	char *text = json_dumps(shown, JSON_COMPACT);
+	struct exception *again = exception_read(text);
+
+	HOLDS(again != NULL && is_same(x, again));
+	exception_unref(again);
+	exception_unref(x);
+	free(text);
+	json_decref(shown);
+}
+
+static void check_exception(const json_t *request)
+{
+	struct err e;
+	struct exception *x = exception_ask(request, conf_some(), "uid 0",
+					    1000000, &e);
+
+	if (x == NULL) {
+		HOLDS(e.status != ST_OK && e.text[0] != '\0');
+		fuzz_printable(e.text);
+		return;
+	}
+	HOLDS(x->allow != 0 && x->until_ms > x->added_ms);
+	HOLDS(x->until_ms - x->added_ms <= EXCEPTION_MAX_MS);
+	HOLDS(exception_holds(x, 1000000));
+	HOLDS(!exception_holds(x, x->until_ms));
+	check_kept(x);
+}
+
+static void check_stored(struct span body)
+{
+	char *text = span_dup(body);
+	struct exception *x = exception_read(text);
+
+	if (x != NULL)
+		check_kept(x);
+	free(text);
+}
+
 static void check_body(const struct verb *verb, struct span body,
 		       const struct message *m)
 {
@@ -79,6 +168,7 @@ static void check_body(const struct verb *verb, struct span body,
 		json_decref(json);
 		return;
 	}
+	check_exception(json);
 	order_init(&o, verb);
 	if (order_parse(&o, json, &e) == ST_OK)
 		check_order(&o, m);
@@ -117,6 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_query(query, m);
 	check_body(verb, in, m);
+	check_stored(in);
 	free(query);
 	message_free(m);
 	return 0;

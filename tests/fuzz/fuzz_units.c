@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * fuzz_units - durations, sizes, ids, socket addresses and networks as people
- * write them; text for a log.
+ * fuzz_units - durations, sizes, ids, socket addresses, networks and domains as
+ * people write them; text for a log.
  */
 #include "base/units.h"
 
 #include <stdlib.h>
 
 #include "base/addr.h"
+#include "net/domain.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_units(const char *text)
@@ -90,6 +91,22 @@ static void check_host_port(const char *text)
 	free(hp.host);
 }
 
+/* A form that stays as it is. */
+static void check_domain(const char *text)
+{
+	char *ascii = domain_a_labels(text), *again;
+
+	if (ascii == NULL)
+		return;
+	HOLDS(fuzz_ascii(span_of(ascii)));
+	HOLDS(strpbrk(ascii, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL);
+	again = domain_plain(ascii);
+	HOLDS(strcmp(ascii, again) == 0 || span_ends_nocase(span_of(ascii),
+							    SPAN(".")));
+	free(again);
+	free(ascii);
+}
+
 static void check_escaped(struct span in)
 {
 	struct buf out;
@@ -115,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_addr(first);
 	check_network(first, second);
 	check_host_port(first);
+	check_domain(first);
 	free(first);
 	free(second);
 	return 0;
