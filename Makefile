@@ -32,6 +32,9 @@ config.mak: config.mak.in configure.ac tools/packages tools/setup
 ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
 include config.mak
 endif
+ifeq ($(VARIANT),fuzz)
+CC = clang
+endif
 # Knobs of this checkout, if any.
 -include config.local.mak
 
@@ -178,7 +181,7 @@ $(patsubst %.c,$(O)/%.o,$(wildcard tests/fuzz/*.c)): LAYER_CFLAGS = $(foreach l,
 .PHONY: fuzz fuzz-programs
 fuzz:
 	@tools/setup build fuzz
-	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang WERROR= fuzz-programs
+	@$(MAKE) --no-print-directory VARIANT=fuzz WERROR= fuzz-programs
 	@for name in $(FUZZ_CHOSEN); do \
 		tests/fuzz/run $$name $(SECONDS) || exit 1; done
 
