@@ -40,6 +40,7 @@ enum answer {
 };
 
 struct session {
+	enum fuzz_pace pace;
 	struct server_conf conf;
 	struct server *server;
 	struct span asks;                /* answers still to be given */
@@ -50,6 +51,7 @@ struct session {
 	bool in_tls;
 	bool in_body;                    /* between ASKS_DATA and its end */
 	bool by_data;                    /* not by BDAT */
+	bool is_spoilt;                  /* it is read to its end by DATA */
 	size_t begun_at;                 /* on the wire, of the message */
 	unsigned mails;
 };
@@ -72,12 +74,31 @@ static void tell(struct session *x, const char *fmt, ...)
 	free(text);
 }
 
+/* A message that can't be taken ends where any other would: what follows it
+ * are commands. */
+static void check_spoilt_end(struct session *x)
+{
+	struct span wire = {x->wire.at + x->begun_at,
+			    position(x) - x->begun_at};
+	struct buf message;
+
+	buf_init(&message, MESSAGE_MAX);
+	HOLDS(fuzz_undot(wire, &message) == wire.len);
+	buf_release(&message);
+}
+
 /* What it said, judged and noted. */
 static void flush(struct session *x)
 {
 	struct buf *out = server_output(x->server);
 
 	HOLDS(out->len <= OUTPUT_MAX);
+	if (x->is_spoilt && out->len > 0) {
+		/* In other paces it has gone on since. */
+		if (x->pace == FUZZ_BYTEWISE)
+			check_spoilt_end(x);
+		x->is_spoilt = false;
+	}
 	fuzz_replies(buf_span(out));
 	fuzz_add(&x->told, buf_span(out));
 	buf_clear(out);
@@ -312,6 +333,7 @@ static bool step(struct session *x, bool *hungry)
 	case SERVER_DROPS:
 		HOLDS(x->in_body);
 		x->in_body = false;
+		x->is_spoilt = x->by_data;
 		tell(x, "drops\n");
 		break;
 	case SERVER_ASKS_TLS:
@@ -328,7 +350,7 @@ static bool step(struct session *x, bool *hungry)
 	return true;
 }
 
-static void hold_session(struct session *x, enum fuzz_pace pace)
+static void hold_session(struct session *x)
 {
 	uint32_t state = (uint32_t)x->wire.len;
 	size_t steps = 0;
@@ -347,7 +369,7 @@ static void hold_session(struct session *x, enum fuzz_pace pace)
 			continue;
 		if (left == 0)
 			break;
-		x->in.len += fuzz_piece(pace, &state, left);
+		x->in.len += fuzz_piece(x->pace, &state, left);
 	}
 	flush(x);
 	server_free(x->server);
@@ -382,14 +404,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (in.len == 0)
 		return 0;
 	for (int i = 0; i < FUZZ_PACES; i++) {
-		x[i] = (struct session){.conf = conf,
+		x[i] = (struct session){.pace = (enum fuzz_pace)i,
+					.conf = conf,
 					.asks = asks,
 					.wire = in,
 					.in = {in.at, 0},
 					.in_tls = conf.in_tls};
 		buf_init(&x[i].told, TOLD_MAX);
 		buf_init(&x[i].body, MESSAGE_MAX);
-		hold_session(&x[i], (enum fuzz_pace)i);
+		hold_session(&x[i]);
 		HOLDS(span_eq(buf_span(&x[0].told), buf_span(&x[i].told)));
 	}
 	for (int i = 0; i < FUZZ_PACES; i++) {
