@@ -320,12 +320,14 @@ unitdir = $(prefix)/lib/systemd/system
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 docdir = $(datarootdir)/doc/relayd
+bashdir = $(datarootdir)/bash-completion/completions
+zshdir = $(datarootdir)/zsh/site-functions
 
 .PHONY: install uninstall dist
 install: programs
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(sbindir) $(bindir) \
 		$(mandir)/man8 $(mandir)/man5 $(unitdir) $(sysusersdir) \
-		$(tmpfilesdir) $(docdir))
+		$(tmpfilesdir) $(docdir) $(bashdir) $(zshdir))
 	$(INSTALL) -m 755 $(O)/relayd $(DESTDIR)$(sbindir)/relayd
 	$(INSTALL) -m 755 $(O)/relayctl $(DESTDIR)$(bindir)/relayctl
 	$(INSTALL) -m 644 man/relayd.8 man/relayctl.8 $(DESTDIR)$(mandir)/man8
@@ -337,13 +339,17 @@ install: programs
 	$(INSTALL) -m 644 dist/sysusers.conf $(DESTDIR)$(sysusersdir)/relayd.conf
 	$(INSTALL) -m 644 dist/tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/relayd.conf
 	$(INSTALL) -m 644 dist/relayd.conf $(DESTDIR)$(docdir)/relayd.conf.sample
+	$(INSTALL) -m 644 dist/completion/relayctl.bash \
+		$(DESTDIR)$(bashdir)/relayctl
+	$(INSTALL) -m 644 dist/completion/_relayctl $(DESTDIR)$(zshdir)/_relayctl
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(sbindir)/relayd $(bindir)/relayctl \
 		$(mandir)/man8/relayd.8 $(mandir)/man8/relayctl.8 \
 		$(mandir)/man5/relayd.conf.5 $(unitdir)/relayd.service \
 		$(sysusersdir)/relayd.conf $(tmpfilesdir)/relayd.conf \
-		$(docdir)/relayd.conf.sample $(docdir)/relayd.socket.sample)
+		$(docdir)/relayd.conf.sample $(docdir)/relayd.socket.sample \
+		$(bashdir)/relayctl $(zshdir)/_relayctl)
 
 dist:
 	@mkdir -p build

@@ -123,7 +123,7 @@ static void print_usage(FILE *out)
 		snprintf(left, sizeof(left), "%s%s%s", cmd->words[0],
 			 cmd->words[1] ? " " : "",
 			 cmd->words[1] ? cmd->words[1] : "");
-		fprintf(out, "  %-19s %s\n", left, cmd->help);
+		fprintf(out, "  %-20s %s\n", left, cmd->help);
 	}
 	fputs("\nrelayctl COMMAND --help tells its options; relayctl(8) all.\n",
 	      out);

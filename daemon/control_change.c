@@ -62,7 +62,7 @@ struct work {
 	size_t next_id; /* into order.ids */
 	bool more;
 
-	struct edit *edits; /* owned; of the page */
+	struct edit *edits, **end; /* owned; of the page, the oldest first */
 	size_t pending; /* at the writer */
 	size_t chosen; /* recipients of the page */
 	struct audit audit;
@@ -96,6 +96,7 @@ static void edits_free(struct work *w)
 		free(ed);
 	}
 	w->edits = NULL;
+	w->end = &w->edits;
 	w->chosen = 0;
 }
 
@@ -328,8 +329,8 @@ static bool take_message(void *arg, const struct message *m)
 	ed->changes = xcalloc(m->nrecipients + 1, sizeof(*ed->changes));
 	ed->events = xcalloc(m->nrecipients + 1, sizeof(*ed->events));
 	ed->places = xcalloc(m->nrecipients + 1, sizeof(*ed->places));
-	ed->next = w->edits;
-	w->edits = ed;
+	*w->end = ed;
+	w->end = &ed->next;
 	choose(ed, m);
 	w->chosen += ed->write.op.nchanges;
 	return w->chosen < PAGE_RECIPIENTS;
@@ -555,6 +556,7 @@ static void start(struct call *c, const struct verb *verb)
 	struct work *w = xcalloc(1, sizeof(*w));
 
 	w->call = c;
+	w->end = &w->edits;
 	order_init(&w->order, verb);
 	call_actor(c, w->actor);
 	c->state = w;
