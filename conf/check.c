@@ -64,10 +64,14 @@ static char *own_name(void)
 	return full ? full : xstrdup(name);
 }
 
-static void check_main(struct conf *c, const struct section *root)
+static void check_main(struct conf *c, const struct section *root,
+		       struct complaints *to)
 {
 	if (!c->hostname && !section_has(root, OPT_main_hostname))
 		c->hostname = own_name();
+	if (c->alarm_command && *c->alarm_command && c->alarm_command[0] != '/')
+		complain_of(to, root, OPT_main_alarm_command,
+			    "alarm_command expects an absolute path");
 	if (!c->postmaster && !section_has(root, OPT_main_postmaster))
 		c->postmaster = xasprintf("postmaster@%s",
 					  c->hostname ? c->hostname : "");
@@ -407,7 +411,7 @@ static void check_routes(struct conf *c, const struct section *root,
 void check_conf(struct conf *c, const struct section *root,
 		struct complaints *to)
 {
-	check_main(c, root);
+	check_main(c, root, to);
 	for (size_t i = 0; i < root->nsubs; i++) {
 		const struct section *s = &root->subs[i];
 

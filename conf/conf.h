@@ -154,7 +154,7 @@ struct conf_queue {
 	uint64_t max_bytes, min_free_disk_bytes;
 	int64_t lifetime_ms, keep_expired_ms, keep_delivered_ms, keep_trace_ms;
 	struct conf_durations retry;
-	int64_t probe_ms, hold_clock_ms;
+	int64_t probe_ms, hold_clock_ms, self_grace_ms;
 	int64_t warn_after_ms;           /* the sender of a delay; 0: never */
 };
 
@@ -168,6 +168,7 @@ struct conf {
 	char *file;                      /* as given to conf_read */
 	char *hostname, *postmaster, *user;
 	int64_t stop_timeout_ms;
+	char *alarm_command;             /* "": none */
 	unsigned workers;                /* 0: one per CPU */
 	enum log_level log_level;
 	enum log_format log_format;

@@ -12,7 +12,7 @@
 
 #include "conf/values.h"
 
-enum { VALUE_SIZE_MAX = sizeof(struct addr) + 64, PRESET_MAX = 256 };
+enum { PRESET_MAX = 256 };
 
 /* list_put() relies on it. */
 #define COUNT_FOLLOWS(type, at, n)                                  \
@@ -71,45 +71,6 @@ static void complain_of_value(struct filling *f, const struct section *s,
 		complain(f->to, v->place, "%s%s%s %s", row->word,
 			 *row->word ? "." : "", o->name, why);
 	free(why);
-}
-
-/* A value that is not understood at all is complained of elsewhere. */
-static bool is_off(const struct option *o, const struct setting *set,
-		   const char *off)
-{
-	const char *text = set->nvalues > 0 ? set->values[0].text : "";
-	bool yes = true;
-	int64_t ms = -1;
-
-	if (!off)
-		return false;
-	if (option_is_list(o))
-		return set->nvalues == 0;
-	if (o->type == TYPE_DURATION)
-		return !value_parse(o, NULL, text, &ms) || ms == 0;
-	if (o->type == TYPE_BOOL)
-		return !value_parse(o, NULL, text, &yes) || !yes;
-	return strcmp(text, off) == 0 || !value_knows_word(o, text);
-}
-
-/* "mx = true: ..." as it is written, "crl_files: ..." for lists. */
-static bool refuse_notyet(struct filling *f, const struct section *s,
-			  size_t option)
-{
-	const struct setting *set = section_setting(s, option);
-	const struct option *o = option_row(option);
-	struct notyet notyet = option_notyet(option);
-	struct conf_place place = section_place(s, option);
-	const char *quote = o->type == TYPE_BOOL ? "" : "\"";
-
-	if (!notyet.text || !set->written || is_off(o, set, notyet.off))
-		return false;
-	if (option_is_list(o) || set->nvalues == 0)
-		complain(f->to, place, "%s: %s", o->name, notyet.text);
-	else
-		complain(f->to, place, "%s = %s%.100s%s: %s", o->name, quote,
-			 set->values[0].text, quote, notyet.text);
-	return true;
 }
 
 /* Parses the values of a setting one behind the other into at. */
@@ -176,29 +137,19 @@ static void fill_list(struct filling *f, const struct section *s, size_t option,
 		free(at);
 		at = NULL;
 	}
-	if (o->field != NO_FIELD) {
-		list_put(base + o->field, at, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		value_release(o, at + i * value_size(o));
-	free(at);
+	list_put(base + o->field, at, n);
 }
 
 static void fill_scalar(struct filling *f, const struct section *s,
 			size_t option, char *base)
 {
 	const struct option *o = option_row(option);
-	_Alignas(max_align_t) char scratch[VALUE_SIZE_MAX];
-	char *at = o->field == NO_FIELD ? scratch : base + o->field;
-	size_t n = 0;
+	char *at = base + o->field;
 
 	if (section_has(s, option))
-		n = parse_values(f, s, option, at);
+		(void)parse_values(f, s, option, at);
 	else if (o->preset)
-		n = parse_preset(f, o, at);
-	if (n > 0 && o->field == NO_FIELD)
-		value_release(o, at);
+		(void)parse_preset(f, o, at);
 }
 
 static void fill_option(struct filling *f, const struct section *s,
@@ -206,8 +157,6 @@ static void fill_option(struct filling *f, const struct section *s,
 {
 	const struct option *o = option_row(option);
 
-	if (refuse_notyet(f, s, option))
-		return;
 	if (f->extent == FILL_VALUES_ONLY && value_is_reference(o))
 		return;
 	if (option_is_list(o))
@@ -307,8 +256,6 @@ static void release_option(const struct option *o, char *base)
 	size_t n;
 	char *at;
 
-	if (o->field == NO_FIELD)
-		return;
 	if (!option_is_list(o)) {
 		value_release(o, base + o->field);
 		return;

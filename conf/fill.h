@@ -13,8 +13,8 @@ enum fill_extent {
 					  * may refer to what is missing */
 };
 
-/* Fills c, which is zeroed, from root; complains of every value that is wrong
- * or not in this version, and goes on. */
+/* Fills c, which is zeroed, from root; complains of every value that is wrong,
+ * and goes on. */
 void fill_conf(struct conf *c, const struct section *root,
 	       enum fill_extent extent, struct complaints *to);
 /* Frees all that fill_conf() allocated. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * options - the tables made from options.def and notyet.def.
+ * options - the tables made from options.def.
  */
 #include "conf/options.h"
 
@@ -29,18 +29,8 @@ static const struct option options[] = {
 		.high = high_,                                             \
 		.field = offsetof(STRUCT_##section, field_),               \
 	},
-#define OPT_LATER(section, name_, type_, sentence) \
-	[OPT_##section##_##name_] = {              \
-		.kind = KIND_##section,            \
-		.name = #name_,                    \
-		.type = TYPE_##type_,              \
-		.low = 0,                          \
-		.high = FOREVER,                   \
-		.field = NO_FIELD,                 \
-	},
 #include "conf/options.def"
 #undef OPT
-#undef OPT_LATER
 };
 
 _Static_assert(ARRAY_LEN(options) == OPTION_COUNT, "an option without a row");
@@ -75,12 +65,6 @@ static const struct kind_row kinds[] = {
 
 _Static_assert(ARRAY_LEN(kinds) == KIND_COUNT, "a kind without a row");
 
-static const struct notyet notyet[OPTION_COUNT] = {
-#define NOTYET(section, name, off, text) [OPT_##section##_##name] = {off, text},
-#include "conf/notyet.def"
-#undef NOTYET
-};
-
 const struct kind_row *kind_row(enum kind kind)
 {
 	BUG_ON((size_t)kind >= KIND_COUNT);
@@ -96,10 +80,4 @@ const struct option *option_row(size_t index)
 bool option_is_list(const struct option *o)
 {
 	return o->type >= TYPE_STRINGS;
-}
-
-struct notyet option_notyet(size_t index)
-{
-	BUG_ON(index >= OPTION_COUNT);
-	return notyet[index];
 }

@@ -67,8 +67,6 @@ enum option_type {
 	TYPE_ROWS
 };
 
-enum { NO_FIELD = -1 };
-
 struct option {
 	enum kind kind;
 	const char *name;
@@ -81,21 +79,13 @@ struct option {
 /* OPT_route_hosts: the index of a row. */
 enum option_index {
 #define OPT(section, name, ...) OPT_##section##_##name,
-#define OPT_LATER(section, name, ...) OPT_##section##_##name,
 #include "conf/options.def"
 #undef OPT
-#undef OPT_LATER
 	OPTION_COUNT
 };
 
 const struct kind_row *kind_row(enum kind kind);
 const struct option *option_row(size_t index);
 bool option_is_list(const struct option *o);
-
-struct notyet {
-	const char *off; /* NULL: nothing may be written */
-	const char *text; /* NULL: the option is implemented */
-};
-struct notyet option_notyet(size_t index);
 
 #endif

@@ -475,13 +475,6 @@ static bool parse_word(const struct word *words, const char *text, void *out)
 	return false;
 }
 
-bool value_knows_word(const struct option *o, const char *text)
-{
-	unsigned value;
-
-	return !row_of(o)->words || parse_word(row_of(o)->words, text, &value);
-}
-
 bool value_parse(const struct option *o, const struct conf *c, const char *text,
 		 void *out)
 {

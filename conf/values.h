@@ -14,8 +14,6 @@ MUST_USE bool value_parse(const struct option *o, const struct conf *c,
 size_t value_size(const struct option *o);
 /* Frees what the value owns. */
 void value_release(const struct option *o, void *value);
-/* False if the type is made of words and text is none of them. */
-bool value_knows_word(const struct option *o, const char *text);
 /* Does it refer to another section? */
 bool value_is_reference(const struct option *o);
 /* "expects a duration such as 30s, not "5x"": why text was refused. */

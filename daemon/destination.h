@@ -30,6 +30,7 @@ struct destination {
 	int64_t    since_wall_ms;        /* in this state; 0: since the start */
 	int64_t    next_probe_mono_ms;   /* INT64_MAX: none is planned */
 	int64_t    pause_until_mono_ms;  /* opens no connection before */
+	bool       alarmed;              /* somebody was told that it fails */
 	bool       probing;
 	bool       probe_asked;          /* by an operator: mail or no mail */
 	unsigned   connections;          /* deliveries under way, with probes */

@@ -296,6 +296,20 @@ static bool diagnose_session(const struct facts *f, struct failure *out)
 	return true;
 }
 
+/* RFC 5248 has no code of its own for it: 5.7.1 and words.  The two of
+ * Exchange Online are attribution and a connector's restriction. */
+static bool speaks_of_us(const struct facts *f)
+{
+	const struct reply *r = f->reply;
+
+	if (has_code(r, 7, 64) || has_code(r, 7, 51))
+		return true;
+	return f->smart_host && says(r, "relay") &&
+	       (says(r, "denied") || says(r, "unable") ||
+		says(r, "not permitted") || says(r, "not allowed") ||
+		says(r, "prohibited"));
+}
+
 static void diagnose_refusal(const struct facts *f, struct failure *out)
 {
 	const struct reply *r = f->reply;
@@ -313,7 +327,7 @@ static void diagnose_refusal(const struct facts *f, struct failure *out)
 		conclude(out, ST_PERM, AT_MESSAGE, CAUSE_IS_TOO_LARGE);
 	else if (has_code(r, 4, 6))
 		conclude(out, ST_PERM, reach, CAUSE_IS_LOOP);
-	else if (has_code(r, 7, 64) || has_code(r, 7, 51))
+	else if (speaks_of_us(f))
 		conclude(out, ST_PERM, AT_MESSAGE, CAUSE_IS_SELF_CONFIG);
 	else if (is_blocklisted(r))
 		conclude(out, ST_PERM, AT_MESSAGE, CAUSE_IS_PEER_BLOCKLISTED);

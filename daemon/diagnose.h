@@ -56,6 +56,7 @@ struct facts {
 	enum client_stage  stage;
 	bool               handshaking;  /* FACT_LOST, FACT_TIMEOUT: in TLS */
 	bool               in_tls;
+	bool               smart_host;   /* configured, not found by MX */
 	unsigned           offers;       /* enum client_offer */
 	bool               ehlo_refused;
 	const struct reply *reply;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/alarm.h"
 #include "daemon/dispatch_state.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
 	LOOK_EVERY_MS = 30 * 1000,
 	CONFIRM_MS = 10 * 1000,
 	OVERDUE_MS = 60 * 1000, /* after it was due */
+	DOWN_ALARM_MS = 10 * 60 * 1000,
 	COUNT_MAX = 256, /* recipients, beyond that it is "at least" */
 };
 
@@ -68,8 +70,13 @@ static void look_at_books(struct dispatch *d)
 	}
 	s->checked_ms = clock_wall_ms();
 	s->broken = !store_balanced(&s->balance);
-	if (s->broken != was_broken)
-		log_books(&s->balance, !s->broken);
+	if (s->broken == was_broken)
+		return;
+	log_books(&s->balance, !s->broken);
+	if (s->broken)
+		alarm_raise(d->relay->alarms, ALARM_BOOKS_BROKEN, "",
+			    "accepted recipients are not the sum of the "
+			    "places they are in: relayctl check queue");
 }
 
 /* ------- overdue mail */
@@ -106,7 +113,7 @@ static size_t count_due(struct dispatch *d, const struct lane *l,
 	return n;
 }
 
-static void log_lane(const struct lane *l)
+static void log_lane(const struct dispatch *d, const struct lane *l)
 {
 	char due[CLOCK_RFC3339_MAX];
 
@@ -117,6 +124,50 @@ static void log_lane(const struct lane *l)
 	clock_rfc3339(due, l->overdue_since_ms);
 	log_fact(LOG_ERROR, 0, "overdue", F_STR("lane", l->name),
 		 F_INT("recipients", l->overdue), F_STR("due", due));
+	alarm_raise(d->relay->alarms, ALARM_OVERDUE, l->name,
+		    "%zu recipients or more are due since %s and nobody is at "
+		    "work for them",
+		    l->overdue, due);
+}
+
+/* ------- destinations, the disk */
+
+/* Mail waits, and nobody has mended it for so long: somebody is told. */
+static void look_at_destination(struct dispatch *d, const struct lane *l,
+				struct destination *dest)
+{
+	int64_t down_ms = clock_wall_ms() - dest->since_wall_ms;
+
+	if (dest->state == DESTINATION_FAILING && !dest->alarmed &&
+	    l->waiting_seen && dest->since_wall_ms > 0 &&
+	    down_ms >= DOWN_ALARM_MS) {
+		dest->alarmed = true;
+		alarm_raise(d->relay->alarms, ALARM_DESTINATION_DOWN,
+			    dest->name, "%s for %lld minutes: %s",
+			    cause_word(dest->cause),
+			    (long long)(down_ms / 60000), dest->reply);
+	}
+	if (dest->state == DESTINATION_UP && dest->alarmed) {
+		dest->alarmed = false;
+		alarm_raise(d->relay->alarms, ALARM_DESTINATION_UP, dest->name,
+			    "it was reached; its mail is on the way");
+	}
+}
+
+static void look_at_space(struct dispatch *d)
+{
+	struct store_space space;
+	bool was_full = d->sentinel.full;
+
+	d->relay->store->ops->space(d->relay->store, &space);
+	d->sentinel.full = space.full;
+	if (space.full && !was_full)
+		alarm_raise(d->relay->alarms, ALARM_QUEUE_FULL, "",
+			    "new mail is refused: the queue has %llu of %llu "
+			    "bytes, the disk %llu free",
+			    (unsigned long long)space.used_bytes,
+			    (unsigned long long)space.max_bytes,
+			    (unsigned long long)space.free_disk_bytes);
 }
 
 static void look_at_lane(struct dispatch *d, struct lane *l)
@@ -126,6 +177,8 @@ static void look_at_lane(struct dispatch *d, struct lane *l)
 	size_t before = l->overdue, n = 0;
 
 	l->looked_mono_ms = now;
+	for (size_t i = 0; i < l->ndestinations; i++)
+		look_at_destination(d, l, l->destinations[i]);
 	if (is_idle(l)) {
 		n = count_due(d, l, WAIT_TIME, before_ms, &oldest_ms);
 		n += count_due(d, l, WAIT_DESTINATION, INT64_MAX, &oldest_ms);
@@ -142,7 +195,7 @@ static void look_at_lane(struct dispatch *d, struct lane *l)
 	l->overdue = n;
 	l->overdue_since_ms = oldest_ms;
 	if ((before == 0) != (n == 0))
-		log_lane(l);
+		log_lane(d, l);
 }
 
 static bool is_due(const struct lane *l, int64_t now)
@@ -162,6 +215,7 @@ void sentinel_turn(struct dispatch *d)
 
 	if (now >= d->sentinel.next_mono_ms) {
 		look_at_books(d);
+		look_at_space(d);
 		d->sentinel.next_mono_ms = now + LOOK_EVERY_MS;
 	}
 	/* Those that come too late in this turn are first in a later one: the

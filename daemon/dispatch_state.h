@@ -51,6 +51,7 @@ struct dispatch {
 		int64_t next_mono_ms;
 		int64_t checked_ms;      /* wall; 0: not yet */
 		bool    broken;
+		bool    full;            /* the queue was, at the last look */
 		struct balance balance;
 	} sentinel;
 

@@ -119,6 +119,7 @@ struct facts outbound_facts(const struct outbound *o, enum fact_kind kind)
 		.host = o->peer ? o->peer : o->delivery->destination,
 		.stage = c ? client_stage(c) : CLIENT_GREETING,
 		.in_tls = c && client_in_tls(c),
+		.smart_host = !o->delivery->route->mx,
 		.offers = c ? client_offers(c) : 0,
 		.ehlo_refused = c && client_ehlo_refused(c),
 		.reply = c ? client_reply(c) : NULL,

@@ -57,6 +57,7 @@ static struct settlement *mark(struct relay *relay, const struct conf *conf,
 		if (s == NULL)
 			s = begin(relay, conf, m, r);
 		settlement_failed(s, r, &lost, true);
+		settlement_due_now(s);
 	}
 	return s;
 }

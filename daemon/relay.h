@@ -16,6 +16,7 @@
 #include "queue/underway.h"
 #include "queue/writer.h"
 
+struct alarms;
 struct certificates;
 struct crl_fetch;
 struct dispatch;
@@ -60,6 +61,7 @@ struct relay {
 	uint16_t         mx_port;        /* 25; tests have another */
 	int64_t          lookup_timeout_ms;      /* of DNS; likewise */
 	struct stats    *stats;
+	struct alarms   *alarms;         /* NULL: alarms are only logged */
 };
 
 #endif

@@ -9,9 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +17,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/program.h"
 
-enum {
-	YOUNG_MS = 3000,
-	ERRORS_MAX = 512,
-	ARGUMENTS_MAX = 64,
-	FIRST_FD = 3, /* beyond the standard ones */
-};
+enum { YOUNG_MS = 3000 };
 
 /* Makes one line of what was read; what: "auth_secret_file /x". */
 static enum status one_line(char *text, size_t len, const char *what,
@@ -130,212 +123,55 @@ out:
 
 /* ------- a program */
 
-struct program {
-	pid_t pid;
-	int out, err; /* our ends; -1: it has closed it */
-	int64_t end_mono_ms;
-	int stop_fd;
-	char *text; /* borrowed: the secret's memory */
-	size_t size, len;
-	char errors[ERRORS_MAX + 1];
-	size_t nerrors;
-};
-
-static void close_end(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-/* Words at blanks; text is cut into them. */
-static void split(char *text, char *argv[ARGUMENTS_MAX + 1])
-{
-	size_t n = 0;
-	char *rest;
-
-	for (char *word = strtok_r(text, " \t", &rest);
-	     word && n < ARGUMENTS_MAX; word = strtok_r(NULL, " \t", &rest))
-		argv[n++] = word;
-	argv[n] = NULL;
-}
-
-static int spawn(pid_t *pid, char *const argv[], const int fds[2])
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t how;
-	sigset_t none, normal;
-	int os;
-
-	sigemptyset(&none);
-	sigemptyset(&normal);
-	sigaddset(&normal, SIGPIPE);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&how);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null",
-					 O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, fds[0], STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&files, fds[1], STDERR_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&files, FIRST_FD);
-	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP |
-					       POSIX_SPAWN_SETSIGMASK |
-					       POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setpgroup(&how, 0);
-	posix_spawnattr_setsigmask(&how, &none);
-	posix_spawnattr_setsigdefault(&how, &normal);
-	os = posix_spawn(pid, argv[0], &files, &how, argv, environ);
-	posix_spawnattr_destroy(&how);
-	posix_spawn_file_actions_destroy(&files);
-	return os;
-}
-
-static enum status start(struct program *p, const char *command, struct err *e)
-{
-	char *argv[ARGUMENTS_MAX + 1];
-	char *words = xstrdup(command);
-	int out[2] = {-1, -1}, errors[2] = {-1, -1};
-	enum status st = ST_OK;
-	int os = 0;
-
-	split(words, argv);
-	if (!argv[0])
-		os = ENOENT;
-	else if (pipe2(out, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
-		os = errno;
-	else
-		os = spawn(&p->pid, argv, (const int[]){out[1], errors[1]});
-	if (os != 0)
-		st = err_sys(e, os, "auth_command %.150s", command);
-	close_end(&out[1]);
-	close_end(&errors[1]);
-	if (st != ST_OK) {
-		close_end(&out[0]);
-		close_end(&errors[0]);
-	}
-	p->out = out[0];
-	p->err = errors[0];
-	free(words);
-	return st;
-}
-
-static void take_text(struct program *p)
-{
-	ssize_t n = read(p->out, p->text + p->len, p->size - p->len);
-
-	if (n > 0)
-		p->len += (size_t)n;
-	else if (n == 0 || errno != EINTR)
-		close_end(&p->out);
-	if (p->len == p->size)
-		close_end(&p->out);
-}
-
-/* The beginning is kept, the rest read and thrown away. */
-static void take_errors(struct program *p)
-{
-	char bytes[ERRORS_MAX];
-	ssize_t n = read(p->err, bytes, sizeof(bytes));
-
-	if (n == 0 || (n < 0 && errno != EINTR))
-		close_end(&p->err);
-	for (ssize_t i = 0; i < n && p->nerrors < ERRORS_MAX; i++)
-		p->errors[p->nerrors++] = bytes[i];
-}
-
-/* Reads until the program has closed both; false: it has to be killed. */
-static bool listen_to(struct program *p)
-{
-	while (p->out >= 0 || p->err >= 0) {
-		struct pollfd fds[] = {
-			{.fd = p->out, .events = POLLIN},
-			{.fd = p->err, .events = POLLIN},
-			{.fd = p->stop_fd, .events = POLLIN},
-		};
-		int64_t left_ms = p->end_mono_ms - clock_mono_ms();
-
-		if (left_ms <= 0)
-			return false;
-		if (poll(fds, ARRAY_LEN(fds), (int)left_ms) < 0) {
-			if (errno == EINTR)
-				continue;
-			return false;
-		}
-		if (fds[2].revents)
-			return false;
-		if (fds[0].revents)
-			take_text(p);
-		if (fds[1].revents)
-			take_errors(p);
-	}
-	return true;
-}
-
-/* It may have closed its output long before it ends. */
-static bool await_end(struct program *p, int *status)
-{
-	enum { PAUSE_MS = 10 };
-
-	for (;;) {
-		pid_t pid = waitpid(p->pid, status, WNOHANG);
-
-		if (pid != 0)
-			return pid == p->pid;
-		struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
-		if (clock_mono_ms() >= p->end_mono_ms ||
-		    poll(&stop, 1, PAUSE_MS) > 0)
-			return false;
-	}
-}
-
-static enum status judge(struct program *p, bool ended, int status,
+static enum status judge(const struct program *p, const struct program_end *end,
 			 const char *command, struct err *e)
 {
-	p->errors[p->nerrors] = '\0';
-	p->errors[strcspn(p->errors, "\r\n")] = '\0';
-	if (!ended)
+	if (!end->in_time)
 		return err_temp(e, 7, 8,
 				"auth_command %.150s did not end in time",
 				command);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		if (p->len == p->size)
+	if (WIFEXITED(end->status) && WEXITSTATUS(end->status) == 0) {
+		if (end->out_len == p->out_size)
 			return err_temp(e, 7, 8,
 					"auth_command %.150s printed too much",
 					command);
 		char *what = xasprintf("auth_command %s", command);
-		enum status st = one_line(p->text, p->len, what, e);
+		enum status st = one_line(p->out, end->out_len, what, e);
 		free(what);
 		return st;
 	}
-	if (*p->errors)
-		return err_temp(e, 7, 8, "auth_command: %.220s", p->errors);
-	if (WIFEXITED(status))
+	if (*end->errors)
+		return err_temp(e, 7, 8, "auth_command: %.220s", end->errors);
+	if (WIFEXITED(end->status))
 		return err_temp(e, 7, 8,
 				"auth_command %.150s ended with status %d",
-				command, WEXITSTATUS(status));
+				command, WEXITSTATUS(end->status));
 	return err_temp(e, 7, 8, "auth_command %.150s was ended by signal %d",
-			command, WTERMSIG(status));
+			command, WTERMSIG(end->status));
 }
 
 enum status fetch_from_program(char *text, size_t size, const char *command,
 			       int64_t timeout_ms, int stop_fd, struct err *e)
 {
-	struct program p = {
-		.end_mono_ms = clock_mono_ms() + timeout_ms,
+	char *argv[PROGRAM_ARGUMENTS_MAX + 1];
+	char *words = xstrdup(command);
+	const struct program p = {
+		.argv = argv,
+		.out = text,
+		.out_size = size,
+		.timeout_ms = timeout_ms,
 		.stop_fd = stop_fd,
-		.text = text,
-		.size = size,
 	};
-	int status = 0;
+	struct program_end end;
+	struct err why;
+	enum status st;
 
-	if (start(&p, command, e) != ST_OK)
-		return ST_TEMP;
-	bool ended = listen_to(&p) && await_end(&p, &status);
-	close_end(&p.out);
-	close_end(&p.err);
-	if (!ended) {
-		kill(-p.pid, SIGKILL);
-		while (waitpid(p.pid, &status, 0) < 0 && errno == EINTR)
-			;
-	}
-	return judge(&p, ended, status, command, e);
+	program_split(words, argv);
+	if (program_run(&p, &end, &why) == ST_OK)
+		st = judge(&p, &end, command, e);
+	else
+		st = err_temp(e, 7, 8, "auth_command %.150s: %.100s", command,
+			      why.text);
+	free(words);
+	return st;
 }

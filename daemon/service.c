@@ -22,6 +22,7 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "daemon/alarm.h"
 #include "daemon/certificates.h"
 #include "daemon/control.h"
 #include "daemon/crl_fetch.h"
@@ -82,6 +83,8 @@ static void publish(struct service *s, struct snapshot *next)
 	snapshot_unref(s->snapshot);
 	s->snapshot = next;
 	settings_apply_log(next->conf, s->conf.debug);
+	alarms_configure(s->relay.alarms, next->conf->alarm_command,
+			 next->conf->hostname);
 	dispatch_publish(s->relay.dispatch, next);
 	for (size_t i = 0; i < s->relay.nworkers; i++)
 		worker_publish(s->relay.workers[i], next);
@@ -363,6 +366,17 @@ static enum status make_workers(struct service *s, struct err *e)
 	return st;
 }
 
+static enum status start_alarms(struct service *s, struct err *e)
+{
+	const struct conf *conf = s->snapshot->conf;
+	enum status st = alarms_start(&s->relay.alarms, e);
+
+	if (st == ST_OK)
+		alarms_configure(s->relay.alarms, conf->alarm_command,
+				 conf->hostname);
+	return st;
+}
+
 static enum status open_queue(struct service *s, struct err *e)
 {
 	const struct conf_queue *q = &s->snapshot->conf->queue;
@@ -475,6 +489,8 @@ static enum status start_parts(struct service *s, struct conf *conf,
 		st = open_doors(s, conf, control_fd, e);
 	if (st == ST_OK)
 		st = settings_load(&s->snapshot, conf, s->relay.crls, e);
+	if (st == ST_OK)
+		st = start_alarms(s, e);
 	if (st == ST_OK)
 		st = open_queue(s, e);
 	if (st == ST_OK)
@@ -645,6 +661,7 @@ void service_free(struct service *s)
 	stop_threads(s);
 	certificates_free(s->relay.certificates);
 	watchdog_free(s->watchdog);
+	alarms_stop(s->relay.alarms);
 	free_loop(s);
 	underway_close(s->relay.underway);
 	if (s->relay.store)

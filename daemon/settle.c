@@ -17,6 +17,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "daemon/alarm.h"
+#include "daemon/grace.h"
 #include "daemon/notice.h"
 #include "daemon/route.h"
 #include "daemon/stats.h"
@@ -312,7 +314,10 @@ void settlement_warned(struct settlement *s, const struct recipient *r)
 void settlement_failed(struct settlement *s, const struct recipient *r,
 		       const struct failure *failure, bool uncertain)
 {
-	bool final = failure->status == ST_PERM;
+	bool spared = grace_holds(s->relay->store, s->write.op.id, r, failure,
+				  s->attempt.queue->self_grace_ms);
+	bool final = failure->status == ST_PERM && !spared;
+	char status[sizeof(failure->enhanced)];
 	struct change *c =
 		add_change(s, final ? CHANGE_FAILED : CHANGE_DEFERRED, r);
 
@@ -330,11 +335,24 @@ void settlement_failed(struct settlement *s, const struct recipient *r,
 				    s->attempt.destination, failure->reply);
 		}
 	}
-	add_event(s, final ? EVENT_FAILED : EVENT_DEFERRED, failure->enhanced,
+	snprintf(status, sizeof(status), "%s", failure->enhanced);
+	if (spared) {
+		status[0] = '4'; /* for now */
+		alarm_raise(s->relay->alarms, ALARM_SELF_CONFIG,
+			    s->attempt.destination,
+			    "our mail is refused for a fault of ours: %s",
+			    failure->reply);
+	}
+	add_event(s, final ? EVENT_FAILED : EVENT_DEFERRED, status,
 		  failure->reply);
 	s->may_tell = s->may_tell || final;
 	log_outcome(s, r, final ? LOG_WARN : LOG_INFO);
 	count(s, final ? STAT_FAILED : STAT_DEFERRED);
+}
+
+void settlement_due_now(struct settlement *s)
+{
+	s->changes[s->nchanges - 1].due_ms = s->now_ms;
 }
 
 void settlement_unloaded(struct settlement *s, uint32_t number,
@@ -373,6 +391,10 @@ void settlement_expired(struct settlement *s, const struct recipient *r)
 	s->may_tell = true;
 	log_outcome(s, r, LOG_WARN);
 	count(s, STAT_EXPIRED);
+	alarm_raise(s->relay->alarms, ALARM_MAIL_EXPIRED, r->destination,
+		    "mail for %s was given up (%s); mend the cause, then "
+		    "relayctl resubmit --expired",
+		    r->destination, cause_word(c->cause));
 }
 
 void settlement_moved(struct settlement *s, const struct recipient *r,
@@ -524,10 +546,15 @@ static void on_done(struct note *note)
 	}
 	if (op->nbounces > 0 && op->err.subject == 3 && op->err.detail == 1)
 		postpone(s, op->err.text);
-	if (s->tries++ == 0)
+	if (s->tries++ == 0) {
 		log_fact(LOG_ERROR, op->id, "settle-failed",
 			 F_STR("cause", cause_word(CAUSE_IS_SELF_STORE)),
 			 F_STR("reply", op->err.text));
+		alarm_raise(s->relay->alarms, ALARM_STORE_FAILED, "",
+			    "the disk does not take what has happened to "
+			    "mail: %s",
+			    op->err.text);
+	}
 	store_op_release(&s->write.op);
 	if (writer_submit_later(s->relay->writer, &s->write, RESUBMIT_PAUSE_MS))
 		return;

@@ -44,6 +44,8 @@ void settlement_delivered(struct settlement *s, const struct recipient *r,
  * destination, others for the retry schedule. */
 void settlement_failed(struct settlement *s, const struct recipient *r,
 		       const struct failure *failure, bool uncertain);
+/* The last outcome, a deferral, is nobody's fault: the next try is due at once. */
+void settlement_due_now(struct settlement *s);
 /* Likewise for a recipient of a message that could not be loaded. */
 void settlement_unloaded(struct settlement *s, uint32_t number,
 			 const struct failure *failure);

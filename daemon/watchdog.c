@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/alarm.h"
 #include "daemon/dispatch.h"
 #include "daemon/notify.h"
 #include "daemon/worker.h"
@@ -56,9 +57,13 @@ static bool is_silent(struct watchdog *w, const char *thread, int64_t silent_ms)
 {
 	if (silent_ms <= w->patience_ms)
 		return false;
-	if (!w->complained)
+	if (!w->complained) {
 		log_fact(LOG_ERROR, 0, "thread-silent", F_STR("thread", thread),
 			 F_SECONDS("silent_s", silent_ms));
+		alarm_raise(w->relay->alarms, ALARM_THREAD_SILENT, thread,
+			    "the thread %s has been silent for %lld s", thread,
+			    (long long)(silent_ms / 1000));
+	}
 	w->complained = true;
 	return true;
 }

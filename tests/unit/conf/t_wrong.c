@@ -190,12 +190,11 @@ static const struct {
 	{ R " common_name = perhaps }\n", 2, "expects true or false" },
 	{ R " mx = perhaps }\n", 2, "mx expects true or false" },
 
-	/* not in this version */
-	{ "alarm_command = \"/bin/x\"\n", 1,
-	  "alarm_command = \"/bin/x\": alarm commands are not in this version "
-	  "yet" },
+	{ "alarm_command = page\n", 1,
+	  "alarm_command expects an absolute path" },
 	{ "queue { warn_after = soon }\n", 1, "expects a duration" },
-	{ "queue {\n self_grace = 4h }\n", 2, "self_grace = \"4h\": " },
+	{ "queue {\n self_grace = soon }\n", 2,
+	  "self_grace expects a duration" },
 	{ "control {\n metrics = \"everywhere\" }\n", 2,
 	  "metrics expects an address" },
 	{ R " warn_after = soon }\n", 2, "warn_after expects a duration" },

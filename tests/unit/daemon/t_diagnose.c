@@ -18,7 +18,7 @@ struct row {
 	int os;
 	enum lookup_result lookup;
 	enum cause tls_cause;
-	bool handshaking, in_tls, ehlo_refused;
+	bool handshaking, in_tls, ehlo_refused, smart_host;
 	unsigned offers;
 
 	enum cause cause;
@@ -220,6 +220,22 @@ static const struct row rows[] = {
 	  "TenantAttribution; Relay Access Denied", .in_tls = true,
 	  .cause = CAUSE_IS_SELF_CONFIG, .reach = AT_MESSAGE,
 	  .status = ST_PERM },
+	{ "a smart host does not relay for us", FACT_REPLY, CLIENT_RCPT, 554,
+	  5, 7, 1, "<b@x>: Relay access denied", .smart_host = true,
+	  .cause = CAUSE_IS_SELF_CONFIG, .reach = AT_MESSAGE,
+	  .status = ST_PERM },
+	{ "unable to relay", FACT_REPLY, CLIENT_RCPT, 550, 5, 7, 54,
+	  "SMTP; Unable to relay recipient", .smart_host = true,
+	  .cause = CAUSE_IS_SELF_CONFIG, .reach = AT_MESSAGE,
+	  .status = ST_PERM },
+	{ "an MX that does not relay is not about us", FACT_REPLY, CLIENT_RCPT,
+	  554, 5, 7, 1, "<b@x>: Relay access denied",
+	  .cause = CAUSE_IS_PEER_REJECTED, .reach = AT_RECIPIENT,
+	  .status = ST_PERM },
+	{ "a smart host's other refusals", FACT_REPLY, CLIENT_RCPT, 550, 5, 1,
+	  1, "no such user at this relay", .smart_host = true,
+	  .cause = CAUSE_IS_PEER_REJECTED, .reach = AT_RECIPIENT,
+	  .status = ST_PERM },
 	{ "421 at RCPT condemns the host", FACT_REPLY, CLIENT_RCPT, 421, 4, 7,
 	  0, "closing", .cause = CAUSE_IS_PEER_THROTTLED,
 	  .reach = AT_DESTINATION, .status = ST_TEMP },
@@ -295,6 +311,7 @@ START_TEST(test_row)
 		.stage = row->stage,
 		.handshaking = row->handshaking,
 		.in_tls = row->in_tls,
+		.smart_host = row->smart_host,
 		.offers = row->offers,
 		.ehlo_refused = row->ehlo_refused,
 		.reply = &reply,
