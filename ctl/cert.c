@@ -26,7 +26,9 @@ void certificate_left(char out[32], const json_t *cert)
 {
 	int64_t days = number_of(cert, "days_left");
 
-	if (days < 0)
+	if (json_is_null(json_object_get(cert, "days_left")))
+		snprintf(out, 32, "-");
+	else if (days < 0)
 		snprintf(out, 32, "EXPIRED");
 	else
 		snprintf(out, 32, "%lld", (long long)days);
@@ -37,6 +39,9 @@ const char *certificate_remedy(const json_t *cert)
 	const char *stage = text_of(cert, "stage");
 
 	if (stage[0] == '\0' || strcmp(stage, "third") == 0)
+		return NULL;
+	/* It shows one of our own. */
+	if (strcmp(text_of(cert, "kind"), "listener") == 0)
 		return NULL;
 	if (strcmp(text_of(cert, "kind"), "own") == 0)
 		return "renew it and put it into its file, which is noticed by "
@@ -62,6 +67,7 @@ static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 			     text_of(row, "names"), text_of(row, "address"),
 			     seen});
 	table_note(t, "refused", text_of(row, "refused"));
+	table_note(t, text_of(row, "outcome"), text_of(row, "text"));
 	if (remedy)
 		table_note(t, "remedy", remedy);
 	if (!named)

@@ -11,6 +11,17 @@
 #include "ctl/human.h"
 #include "ctl/print.h"
 
+static bool is_any(const json_t *rows, const char *key, const char *value)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		if (strcmp(text_of(row, key), value) == 0)
+			return true;
+	return false;
+}
+
 static int64_t count_of(const json_t *status, const char *what,
 			const char *state)
 {
@@ -47,6 +58,9 @@ static void print_troubles(const json_t *status)
 	if (low > 0)
 		printf(", %lld certificate%s to renew", (long long)low,
 		       low == 1 ? "" : "s");
+	if (is_any(json_object_get(status, "listeners"), "outcome", "faulty") ||
+	    is_any(json_object_get(status, "listeners"), "outcome", "failed"))
+		printf(", a listener that strict senders refuse");
 	if (refused > 0)
 		printf(", %zu changed credential%s REFUSED", refused,
 		       refused == 1 ? "" : "s");
@@ -219,6 +233,36 @@ static void print_refused(const struct context *x, const json_t *status)
 	table_end(t);
 }
 
+/* How our listeners look to a strict sender, where that is not fine. */
+static void print_listeners(const struct context *x, const json_t *status)
+{
+	static const struct column columns[] = {
+		{.title = "LISTENER", .min = 8},
+		{.title = "ADDRESS"},
+		{.title = "LOOKS"},
+		{.title = "WHY", .min = 12},
+	};
+	const json_t *list = json_object_get(status, "listeners"), *row;
+	struct table *t;
+	size_t i;
+
+	if (!is_any(list, "outcome", "private") &&
+	    !is_any(list, "outcome", "faulty") &&
+	    !is_any(list, "outcome", "failed"))
+		return;
+	putchar('\n');
+	t = table_new(stdout, columns, ARRAY_LEN(columns), x->width);
+	json_array_foreach(list, i, row) {
+		if (strcmp(text_of(row, "outcome"), "fine") == 0)
+			continue;
+		table_add(t, (const char *[]){text_of(row, "name"),
+					      text_of(row, "address"),
+					      text_of(row, "outcome"),
+					      text_of(row, "text")});
+	}
+	table_end(t);
+}
+
 int run_status(struct context *x)
 {
 	struct target t;
@@ -238,6 +282,7 @@ int run_status(struct context *x)
 		print_exceptions(x, json_object_get(a.object, "exceptions"));
 		print_certificates(x, a.object);
 		print_refused(x, a.object);
+		print_listeners(x, a.object);
 	}
 	answer_release(&a);
 	target_release(&t);

@@ -370,13 +370,13 @@ static bool compare(struct certificate *at, const struct cert_seen *seen)
 		.id = last_id,
 		.issuer = at->info.issuer,
 		.named = at->named,
-		.crl_stale = strcmp(at->crl, "stale") == 0,
+		.crl_stale = strcmp(at->crl, "undetermined") == 0,
 	};
 	const struct outlook now = {
 		.id = now_id,
 		.issuer = seen->info->issuer,
 		.named = seen->named,
-		.crl_stale = strcmp(seen->crl, "stale") == 0,
+		.crl_stale = strcmp(seen->crl, "undetermined") == 0,
 	};
 	bool other = strcmp(last_id, now_id) != 0;
 

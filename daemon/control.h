@@ -16,6 +16,7 @@
 
 struct control;
 struct event_base;
+struct mirror;
 struct relay;
 struct renewal;
 struct snapshot;
@@ -24,6 +25,7 @@ struct control_conf {
 	struct event_base *base;
 	struct relay      *relay;
 	struct renewal    *renewal;      /* NULL: nobody watches the files */
+	struct mirror     *mirror;       /* NULL: nobody looks at listeners */
 	int                fd;           /* bound and listening; owned */
 	/* Reload; false after complaints. */
 	bool (*reload)(void *arg, conf_complain *complain, void *complain_arg);

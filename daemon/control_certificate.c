@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "daemon/certificates.h"
 #include "daemon/endpoint.h"
+#include "daemon/mirror.h"
 #include "daemon/renewal.h"
 
 /* Whole days, towards the past: one that ended this morning has -1 left. */
@@ -84,6 +85,46 @@ static json_t *other(const struct certificate *at)
 	return o;
 }
 
+/* How a listener of ours looks from outside; NULL: it does not speak TLS, or
+ * nobody has looked yet. */
+static json_t *listener(const struct call *c, size_t i)
+{
+	const struct listening *l = &c->relay->listening[i];
+	const struct reflection *r = mirror_reflection(c->conf->mirror, i);
+	char address[ADDR_TEXT_MAX];
+	json_t *o;
+
+	if (!r || r->outcome == MIRROR_UNSEEN)
+		return NULL;
+	o = json_object();
+	addr_text(address, &l->addr);
+	json_object_set_new(o, "kind", json_string("listener"));
+	json_object_set_new(o, "name", view_text(l->listener));
+	json_object_set_new(o, "address", view_text(address));
+	json_object_set_new(o, "outcome",
+			    json_string(mirror_outcome_word(r->outcome)));
+	json_object_set_new(o, "text", view_text(r->text));
+	add_info(o, &r->info);
+	if (r->info.not_after_ms == 0)
+		json_object_set_new(o, "days_left", json_null());
+	json_object_set_new(o, "crl", view_text(*r->crl ? r->crl : "off"));
+	json_object_set_new(o, "last_seen", view_time(r->seen_ms));
+	return o;
+}
+
+json_t *certificates_listeners(struct call *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; mirror_reflection(c->conf->mirror, i); i++) {
+		json_t *o = listener(c, i);
+
+		if (o)
+			json_array_append_new(list, o);
+	}
+	return list;
+}
+
 /* Our own, and those of others that somebody has to do something about. */
 json_t *certificates_status(struct call *c)
 {
@@ -109,6 +150,8 @@ void endpoint_certificates(struct call *c)
 	BUG_ON(!out);
 	for (size_t i = 0; i < c->snapshot->conf->nidentities; i++)
 		call_line(out, own(c, i));
+	for (size_t i = 0; mirror_reflection(c->conf->mirror, i); i++)
+		call_line(out, listener(c, i));
 	for (const struct certificate *at =
 		     certificates_first(c->relay->certificates);
 	     at; at = certificates_next(at))

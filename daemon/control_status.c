@@ -131,6 +131,7 @@ static void on_view(struct call *c)
 	json_object_set_new(o, "destinations", troubled(q));
 	json_object_set_new(o, "exceptions", exceptions);
 	json_object_set_new(o, "certificates", certificates_status(c));
+	json_object_set_new(o, "listeners", certificates_listeners(c));
 	json_object_set_new(o, "refused", certificates_refused(c));
 	json_object_set_new(o, "sentinel", view_sentinel(&q->sentinel));
 	json_object_set_new(o, "queue", queue(store, &census, &totals));

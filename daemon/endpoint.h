@@ -19,6 +19,7 @@ call_step endpoint_status;
 call_step endpoint_certificates;
 json_t *certificates_status(struct call *c);
 json_t *certificates_refused(struct call *c);
+json_t *certificates_listeners(struct call *c);
 
 /* control_destination.c */
 call_step endpoint_destinations;

@@ -35,7 +35,7 @@ struct outlook {
 	const char *id;                  /* same text, same certificate */
 	const char *issuer;              /* RFC 4514 */
 	bool        named;               /* bears a name that is expected */
-	bool        crl_stale;
+	bool        crl_stale;           /* its list can't tell (any more) */
 };
 
 enum {

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "daemon/inbound_session.h"
+#include "daemon/mirror.h"
 #include "daemon/policy.h"
 #include "daemon/sighting.h"
 #include "daemon/stats.h"
@@ -385,6 +386,8 @@ static void log_broken(const struct inbound *s)
 	const struct transport *tls = stream_transport(s->stream);
 	char client[ADDR_TEXT_MAX];
 
+	if (s->ours)
+		return;
 	addr_text(client, &s->peer);
 	log_fact(s->shaking ? LOG_WARN : LOG_INFO, 0, "connection-lost",
 		 F_STR("listener", s->listener->name), F_STR("client", client),
@@ -542,6 +545,7 @@ void inbound_start(struct worker *w, struct listening *listening, int fd,
 	BUG_ON(!s->listener);
 	stats_add(w->relay->stats, STAT_SESSIONS, s->listener->name, NULL, 1);
 	s->peer = *peer;
+	s->ours = mirror_is_ours(w->relay, fd, peer);
 	s->server = new_server(s);
 	s->stream = stream_accepted(w->base, fd, seen, s);
 	inbound_message_init(s);

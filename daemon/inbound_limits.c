@@ -24,8 +24,11 @@ static enum status closing(struct err *e, int subject, int detail,
 
 enum status inbound_count_connection(struct inbound *s, struct err *e)
 {
-	unsigned others = atomic_fetch_add(&s->listening->connections, 1);
+	unsigned others;
 
+	if (s->ours)
+		return ST_OK;
+	others = atomic_fetch_add(&s->listening->connections, 1);
 	s->counted = true;
 	if (others < s->listener->max_connections)
 		return ST_OK;
@@ -52,6 +55,8 @@ enum status inbound_count_client(struct inbound *s, struct err *e)
 	const struct relay *relay = s->worker->relay;
 	const struct conf_listener *l = s->listener;
 
+	if (s->ours)
+		return ST_OK;
 	s->counted_client = tally_take(relay->clients, client_key(s),
 				       l->max_connections_per_client);
 	if (!s->counted_client)

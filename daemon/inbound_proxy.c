@@ -26,7 +26,7 @@ bool inbound_proxy_expected(const struct inbound *s)
 {
 	const struct conf_listener *l = s->listener;
 
-	for (size_t i = 0; i < l->nproxies; i++)
+	for (size_t i = 0; i < l->nproxies && !s->ours; i++)
 		if (network_has(&l->proxies[i], &s->peer))
 			return true;
 	return false;

@@ -34,6 +34,7 @@ struct inbound {
 	struct server *server;
 	struct tls_identity **identities;        /* owned array */
 	bool counted, counted_client;    /* against the limits */
+	bool ours;                       /* daemon/mirror's: no client */
 	bool shaking;                    /* in the TLS handshake */
 	struct inbound_proxy *proxy;     /* owned; its header is waited for */
 	struct login_question *login;    /* owned; its answer is waited for */

@@ -56,6 +56,8 @@ struct relay {
 					    entry (daemon/audit.c); 0: unread */
 	struct certificates *certificates;       /* main's */
 	atomic_uint      sightings;      /* on their way to them */
+	atomic_uint      mirror_port;    /* where daemon/mirror connects from; 0:
+					    it does not now */
 	struct imports  *imports;        /* main's: daemon/control_import.c */
 	const char      *resolver_servers;       /* tests: NULL is the system's */
 	uint16_t         mx_port;        /* 25; tests have another */

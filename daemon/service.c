@@ -28,6 +28,7 @@
 #include "daemon/crl_fetch.h"
 #include "daemon/dispatch.h"
 #include "daemon/login.h"
+#include "daemon/mirror.h"
 #include "daemon/notify.h"
 #include "daemon/privs.h"
 #include "daemon/recover.h"
@@ -61,6 +62,7 @@ struct service {
 	struct scrape *scrape; /* NULL: metrics are not served */
 	struct watchdog *watchdog;
 	struct renewal *renewal;
+	struct mirror *mirror;
 	struct status_asker *status_line; /* for the log */
 	struct status_asker *status_told; /* for the service manager */
 	int64_t started_mono_ms;
@@ -89,6 +91,7 @@ static void publish(struct service *s, struct snapshot *next)
 	for (size_t i = 0; i < s->relay.nworkers; i++)
 		worker_publish(s->relay.workers[i], next);
 	certificates_own(s->relay.certificates, next);
+	mirror_look(s->mirror);
 	renewal_follow(s->renewal, next);
 }
 
@@ -440,6 +443,12 @@ static enum status start_threads(struct service *s, struct err *e)
 
 static enum status start_renewal(struct service *s, struct err *e)
 {
+	const struct mirror_conf mirror = {
+		.base = s->base,
+		.relay = &s->relay,
+		.snapshot = service_snapshot,
+		.arg = s,
+	};
 	const struct renewal_conf renewal = {
 		.base = s->base,
 		.publish = publish_renewed,
@@ -447,6 +456,7 @@ static enum status start_renewal(struct service *s, struct err *e)
 	};
 	enum status st = renewal_new(&s->renewal, &renewal, e);
 
+	s->mirror = mirror_new(&mirror);
 	if (st == ST_OK)
 		renewal_follow(s->renewal, s->snapshot);
 	return st;
@@ -468,6 +478,7 @@ static enum status start_control(struct service *s, int *fd, struct err *e)
 		.base = s->base,
 		.relay = &s->relay,
 		.renewal = s->renewal,
+		.mirror = s->mirror,
 		.fd = *fd,
 		.reload = service_reload,
 		.check = service_check,
@@ -599,6 +610,7 @@ bool service_run(struct service *s)
 	log_start(s);
 	s->watchdog = watchdog_new(s->base, &s->relay);
 	notify_ready("started");
+	mirror_look(s->mirror);
 	if (notify_wanted())
 		status_ask(s->status_told);
 	BUG_ON(event_base_dispatch(s->base) < 0);
@@ -657,6 +669,7 @@ void service_free(struct service *s)
 	control_stop(s->control);
 	scrape_stop(s->scrape);
 	renewal_free(s->renewal);
+	mirror_free(s->mirror);
 	certificates_close(s->relay.certificates);
 	stop_threads(s);
 	certificates_free(s->relay.certificates);

@@ -45,7 +45,7 @@ static struct sighting *sighting_new(struct relay *relay,
 	s->relay = relay;
 	s->note.run = on_sighting;
 	s->seen.info = &s->info;
-	s->seen.crl = "";
+	s->seen.crl = tls_crl_word(tls_session_verdict(tls)->crl);
 	return s;
 }
 

@@ -324,6 +324,25 @@ bool tls_session_bears(const struct transport *t, const char *const *names,
 	return bears(s, names, n, cn);
 }
 
+void tls_session_judge(const struct transport *t, const struct tls_policy *p,
+		       struct tls_verdict *out)
+{
+	const struct session *s = session_of(t);
+	const struct verify_task task = {
+		.peer = DECIDE_SERVER,
+		.host = s->host,
+		.policy = p,
+	};
+	const gnutls_datum_t *chain;
+	struct verify_result result;
+	unsigned n = 0;
+
+	chain = gnutls_certificate_get_peers(s->tls, &n);
+	BUG_ON(!chain || n == 0);
+	verify_peer(&task, chain, n, &result);
+	*out = result.verdict;
+}
+
 enum cause tls_session_failure(const struct transport *t)
 {
 	return session_of(t)->failure;

@@ -117,7 +117,9 @@ struct tls_verdict {
 	bool         crl_pending;        /* a list is being fetched for the
 					  * first time */
 };
-/* "off", "good", "revoked" or "undetermined: why". */
+/* "off", "good", "revoked" or "undetermined". */
+const char *tls_crl_word(enum tls_crl crl);
+/* The same with the reason: "undetermined: why". */
 void tls_crl_say(char *out, size_t max, const struct tls_verdict *v);
 
 /* fd (non-blocking) and identity (may be NULL) are borrowed for the life of
@@ -151,6 +153,10 @@ bool tls_session_peer_named(const struct transport *t, const char *const *names,
  * may be wrong with it?  To tell, not to decide. */
 bool tls_session_bears(const struct transport *t, const char *const *names,
 		       size_t n);
+/* Judges once more what a server has shown, under another policy: to tell, for
+ * the session stays what it is. */
+void tls_session_judge(const struct transport *t, const struct tls_policy *p,
+		       struct tls_verdict *out);
 /* The cause of a failed handshake: tls-handshake, tls-version,
  * tls-client-cert, or the verdict's.  CAUSE_IS_NONE: the handshake did not
  * fail.  Under TLS 1.3 a peer that refuses our client certificate says so

@@ -163,21 +163,26 @@ void verdict_write(struct tls_verdict *v, const struct chain *c,
 	say_leaf(&t, c->certs[0]);
 }
 
-void tls_crl_say(char *out, size_t max, const struct tls_verdict *v)
+const char *tls_crl_word(enum tls_crl crl)
 {
-	switch (v->crl) {
+	switch (crl) {
 	case TLS_CRL_OFF:
-		snprintf(out, max, "off");
-		return;
+		return "off";
 	case TLS_CRL_GOOD:
-		snprintf(out, max, "good");
-		return;
+		return "good";
 	case TLS_CRL_REVOKED:
-		snprintf(out, max, "revoked");
-		return;
+		return "revoked";
 	case TLS_CRL_UNDETERMINED:
-		snprintf(out, max, "undetermined: %s", v->crl_text);
-		return;
+		return "undetermined";
 	}
 	BUG_ON(true);
+	return "";
+}
+
+void tls_crl_say(char *out, size_t max, const struct tls_verdict *v)
+{
+	bool known = v->crl != TLS_CRL_UNDETERMINED;
+
+	snprintf(out, max, "%s%s%s", tls_crl_word(v->crl), known ? "" : ": ",
+		 known ? "" : v->crl_text);
 }
