@@ -68,6 +68,7 @@ struct conf_durations {
 struct conf_identity {
 	char *name;
 	char *certificate, *key;         /* PEM files */
+	char *ocsp_response;             /* "": none */
 	struct conf_place place;
 };
 

@@ -56,6 +56,7 @@ static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 {
 	bool named = !json_is_false(json_object_get(row, "named"));
 	const char *remedy = certificate_remedy(row);
+	const char *ocsp = text_of(row, "ocsp");
 	char left[32], seen[HUMAN_TEXT_MAX];
 
 	certificate_left(left, row);
@@ -70,6 +71,8 @@ static void add_row(struct table *t, const json_t *row, int64_t now_ms)
 	table_note(t, text_of(row, "outcome"), text_of(row, "text"));
 	if (remedy)
 		table_note(t, "remedy", remedy);
+	if (strcmp(ocsp, "off") != 0 && strcmp(ocsp, "stapled") != 0)
+		table_note(t, "not stapled", ocsp);
 	if (!named)
 		table_note(t, "names", "none of them is the one expected");
 }

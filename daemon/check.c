@@ -115,6 +115,20 @@ static void check_listener(struct check *c, const struct snapshot *s,
 	say_warning(c, &l->place, text);
 }
 
+static void check_staple(struct check *c, const struct conf_identity *id,
+			 const struct tls_identity *loaded)
+{
+	char why[ERR_TEXT_MAX], text[2 * ERR_TEXT_MAX];
+
+	tls_identity_staple_say(loaded, why, sizeof(why));
+	if (*id->ocsp_response == '\0' || strcmp(why, "stapled") == 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "identity \"%s\": the OCSP response is not shown: %s",
+		 id->name, why);
+	say_warning(c, &id->place, text);
+}
+
 unsigned check_snapshot(const struct snapshot *s, int64_t wall_ms,
 			const struct check_report *report)
 {
@@ -125,6 +139,7 @@ unsigned check_snapshot(const struct snapshot *s, int64_t wall_ms,
 	for (size_t i = 0; i < conf->nidentities; i++) {
 		tls_identity_info(s->identities[i], &info);
 		check_dates(&c, &conf->identities[i], &info, wall_ms);
+		check_staple(&c, &conf->identities[i], s->identities[i]);
 	}
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		check_listener(&c, s, &conf->listeners[i]);

@@ -55,6 +55,7 @@ static json_t *own(const struct call *c, size_t i)
 	const struct conf_identity *identity =
 		&c->snapshot->conf->identities[i];
 	struct tls_cert_info info;
+	char ocsp[ERR_TEXT_MAX];
 	json_t *o = json_object();
 
 	tls_identity_info(c->snapshot->identities[i], &info);
@@ -64,6 +65,8 @@ static json_t *own(const struct call *c, size_t i)
 	json_object_set_new(o, "file", view_text(identity->certificate));
 	add_info(o, &info);
 	json_object_set_new(o, "crl", json_string("off"));
+	tls_identity_staple_say(c->snapshot->identities[i], ocsp, sizeof(ocsp));
+	json_object_set_new(o, "ocsp", view_text(ocsp));
 	json_object_set_new(o, "refused",
 			    view_text(refused(c, identity->name)));
 	return o;

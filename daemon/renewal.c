@@ -170,19 +170,33 @@ static void say_renewed(const struct item *item,
 		 F_STR("not_after", date), F_STR("not_after_before", old_date));
 }
 
+static void say_unstapled(const struct item *item,
+			  const struct conf_identity *id,
+			  const struct tls_identity *now)
+{
+	char text[ERR_TEXT_MAX];
+
+	tls_identity_staple_say(now, text, sizeof(text));
+	if (*id->ocsp_response && strcmp(text, "stapled") != 0)
+		log_fact(LOG_WARN, 0, "certificate-unstapled",
+			 F_STR("identity", item->name), F_STR("reply", text));
+}
+
 static enum status read_identity(const struct renewal *r,
 				 const struct item *item, struct fresh *fresh,
 				 struct err *e)
 {
 	const struct conf_identity *id =
 		&r->snapshot->conf->identities[item->at];
-	enum status st = tls_identity_load(&fresh->identities[item->at],
-					   id->certificate, id->key, e);
+	enum status st =
+		snapshot_read_identity(id, &fresh->identities[item->at], e);
 
-	if (st == ST_OK)
-		say_renewed(item, r->snapshot->identities[item->at],
-			    fresh->identities[item->at]);
-	return st;
+	if (st != ST_OK)
+		return st;
+	say_renewed(item, r->snapshot->identities[item->at],
+		    fresh->identities[item->at]);
+	say_unstapled(item, id, fresh->identities[item->at]);
+	return ST_OK;
 }
 
 static enum status read_trust(const struct renewal *r, const struct item *item,

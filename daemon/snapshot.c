@@ -35,11 +35,12 @@ static void say(struct complaints *c, const struct conf_place *place,
 
 const char **snapshot_identity_files(const struct conf_identity *i, size_t *n)
 {
-	const char **files = xcalloc(2, sizeof(*files));
+	const char **files = xcalloc(3, sizeof(*files));
 
 	files[0] = i->certificate;
 	files[1] = i->key;
-	*n = 2;
+	files[2] = i->ocsp_response;
+	*n = *i->ocsp_response ? 3 : 2;
 	return files;
 }
 
@@ -65,6 +66,17 @@ static uint64_t stamp_of(const char **files, size_t n)
 	return stamp;
 }
 
+enum status snapshot_read_identity(const struct conf_identity *i,
+				   struct tls_identity **out, struct err *e)
+{
+	enum status st = tls_identity_load(out, i->certificate, i->key, e);
+	struct err harmless;
+
+	if (st == ST_OK && *i->ocsp_response)
+		(void)!tls_identity_staple(*out, i->ocsp_response, &harmless);
+	return st;
+}
+
 static void load_identities(struct snapshot *s, struct complaints *c)
 {
 	const struct conf *conf = s->conf;
@@ -79,8 +91,7 @@ static void load_identities(struct snapshot *s, struct complaints *c)
 		const char **files = snapshot_identity_files(id, &n);
 
 		s->identity_stamps[i] = stamp_of(files, n);
-		if (tls_identity_load(&s->identities[i], id->certificate,
-				      id->key, &e) != ST_OK)
+		if (snapshot_read_identity(id, &s->identities[i], &e) != ST_OK)
 			say(c, &id->place, "identity", id->name, &e);
 	}
 }

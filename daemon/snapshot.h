@@ -57,6 +57,11 @@ struct tls_identity *snapshot_identity(const struct snapshot *s,
 /* The trust of a route or listener; the system's for a route without one. */
 struct tls_trust *snapshot_trust(const struct snapshot *s,
 				 const struct conf_trust *t);
+/* Reads it with its OCSP response, where there is one; that this can't be shown
+ * is no failure, tls_identity_staple_say() tells. */
+MUST_USE enum status snapshot_read_identity(const struct conf_identity *i,
+					    struct tls_identity **out,
+					    struct err *e);
 /* The files of an identity or trust; the array is the caller's, the strings
  * are the configuration's. */
 MUST_USE const char **snapshot_identity_files(const struct conf_identity *i,

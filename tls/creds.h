@@ -21,6 +21,14 @@ struct crl_cache;
 MUST_USE enum status tls_identity_load(struct tls_identity **out,
 				       const char *certificate, const char *key,
 				       struct err *e);
+/* Shows this OCSP response (DER or PEM) with the certificate while it holds.
+ * ST_PERM 5.7.0: it would do harm or is none, and is not shown; the identity is
+ * fit all the same.  Before i is shared. */
+MUST_USE enum status tls_identity_staple(struct tls_identity *i,
+					 const char *file, struct err *e);
+/* "off", "stapled", or why it is not. */
+void tls_identity_staple_say(const struct tls_identity *i, char *out,
+			     size_t max);
 struct tls_identity *tls_identity_ref(struct tls_identity *i);
 void tls_identity_unref(struct tls_identity *i);         /* NULL is fine */
 

@@ -10,10 +10,14 @@
 #include "tls/identity.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 #include "tls/cert.h"
 #include "tls/pem.h"
+#include "tls/staple.h"
 
 enum { CHAIN_MAX = 16 };
 
@@ -23,6 +27,8 @@ struct tls_identity {
 	unsigned len;
 	gnutls_x509_crt_t leaf; /* owned; the first of the chain */
 	gnutls_privkey_t key; /* owned */
+	struct staple staple;
+	char *unstapled; /* owned; why there is none, NULL: none is wanted */
 };
 
 static void identity_free(struct tls_identity *i)
@@ -35,6 +41,8 @@ static void identity_free(struct tls_identity *i)
 		gnutls_x509_crt_deinit(i->leaf);
 	if (i->key)
 		gnutls_privkey_deinit(i->key);
+	staple_release(&i->staple);
+	free(i->unstapled);
 	free(i);
 }
 
@@ -180,12 +188,54 @@ void tls_identity_info(const struct tls_identity *i, struct tls_cert_info *out)
 	cert_describe(i->leaf, out);
 }
 
-void identity_offer(struct tls_identity *i, gnutls_pcert_st **chain,
-		    unsigned *len, gnutls_privkey_t *key)
+static bool is_stapled(const struct tls_identity *i)
 {
-	*chain = i->chain;
-	*len = i->len;
-	*key = i->key;
+	return i->staple.until_ms > clock_wall_ms();
+}
+
+void identity_offer(struct tls_identity *i, struct identity_offer *out)
+{
+	*out = (struct identity_offer){
+		.chain = i->chain,
+		.len = i->len,
+		.key = i->key,
+		.staple = is_stapled(i) ? &i->staple.data : NULL,
+	};
+}
+
+/* ----------------------------------------------------------------- stapling */
+
+/* The second of the chain; NULL: it has none. */
+static gnutls_x509_crt_t issuer_of(struct tls_identity *i)
+{
+	gnutls_x509_crt_t issuer = NULL;
+
+	if (i->len < 2 || gnutls_pcert_export_x509(&i->chain[1], &issuer) < 0)
+		return NULL;
+	return issuer;
+}
+
+enum status tls_identity_staple(struct tls_identity *i, const char *file,
+				struct err *e)
+{
+	gnutls_x509_crt_t issuer = issuer_of(i);
+	enum status st = staple_load(&i->staple, file, i->leaf, issuer, e);
+
+	free(i->unstapled);
+	i->unstapled =
+		xstrdup(st == ST_OK ? "the response has expired" : e->text);
+	if (issuer)
+		gnutls_x509_crt_deinit(issuer);
+	return st;
+}
+
+void tls_identity_staple_say(const struct tls_identity *i, char *out,
+			     size_t max)
+{
+	if (is_stapled(i))
+		snprintf(out, max, "stapled");
+	else
+		snprintf(out, max, "%s", i->unstapled ? i->unstapled : "off");
 }
 
 /* Can the client verify what this key signs?  One that does not say which

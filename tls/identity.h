@@ -12,9 +12,14 @@
 
 #include "tls/creds.h"
 
-/* The chain and key in the form of GnuTLS; borrowed from i. */
-void identity_offer(struct tls_identity *i, gnutls_pcert_st **chain,
-		    unsigned *len, gnutls_privkey_t *key);
+/* In the form of GnuTLS; borrowed from i. */
+struct identity_offer {
+	gnutls_pcert_st     *chain;
+	unsigned             len;
+	gnutls_privkey_t     key;
+	gnutls_ocsp_data_st *staple;     /* NULL: none */
+};
+void identity_offer(struct tls_identity *i, struct identity_offer *out);
 
 /* The best of the identities for a client: one whose key it can verify, and
  * among those the first that bears the name it asks for (sni NULL: it asks for

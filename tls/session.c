@@ -44,24 +44,29 @@ static const char *sni_of(gnutls_session_t tls, char *name, size_t max)
  * a server lists are not looked at: many lists are wrong or cut, and we have
  * only one certificate to show. */
 static int on_certificate_wanted(gnutls_session_t tls,
-				 const gnutls_datum_t *issuers, int nissuers,
-				 const gnutls_pk_algorithm_t *algos, int nalgos,
+				 const struct gnutls_cert_retr_st *info,
 				 gnutls_pcert_st **chain, unsigned *len,
-				 gnutls_privkey_t *key)
+				 gnutls_ocsp_data_st **ocsp, unsigned *nocsp,
+				 gnutls_privkey_t *key, unsigned *flags)
 {
 	struct session *s = gnutls_session_get_ptr(tls);
 	struct tls_identity *i = s->identity;
+	struct identity_offer offer = {.chain = NULL};
 	char name[256];
 
-	(void)issuers, (void)nissuers, (void)algos, (void)nalgos;
+	(void)info;
 	if (s->role == FAILURE_SERVER)
 		i = identity_choose(s->conf.identities, s->conf.nidentities,
 				    tls, sni_of(tls, name, sizeof(name)));
-	*chain = NULL;
-	*len = 0;
-	*key = NULL;
 	if (i)
-		identity_offer(i, chain, len, key);
+		identity_offer(i, &offer);
+	*chain = offer.chain;
+	*len = offer.len;
+	*key = offer.key;
+	/* A client's would be asked for by nobody. */
+	*ocsp = s->role == FAILURE_SERVER ? offer.staple : NULL;
+	*nocsp = *ocsp ? 1 : 0;
+	*flags = 0; /* all of it stays ours */
 	return 0;
 }
 
@@ -98,7 +103,7 @@ static gnutls_certificate_credentials_t credentials(void)
 		return found;
 	if (gnutls_certificate_allocate_credentials(&made) < 0)
 		return NULL;
-	gnutls_certificate_set_retrieve_function2(made, on_certificate_wanted);
+	gnutls_certificate_set_retrieve_function3(made, on_certificate_wanted);
 	gnutls_certificate_set_verify_function(made, on_certificate_shown);
 	if (atomic_compare_exchange_strong(&shared, &found, made))
 		return made;

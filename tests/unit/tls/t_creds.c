@@ -174,13 +174,15 @@ START_TEST(test_identity)
 		ck_assert_msg(strstr(e.text, identities[_i].wrong) != NULL,
 			      "%s", e.text);
 	} else {
-		gnutls_pcert_st *chain;
-		gnutls_privkey_t offered;
-		unsigned len;
+		struct identity_offer offer;
+		char said[64];
 
 		ck_assert_msg(st == ST_OK, "%s", e.text);
-		identity_offer(i, &chain, &len, &offered);
-		ck_assert_uint_eq(len, identities[_i].len);
+		identity_offer(i, &offer);
+		ck_assert_uint_eq(offer.len, identities[_i].len);
+		ck_assert_ptr_null(offer.staple);
+		tls_identity_staple_say(i, said, sizeof(said));
+		ck_assert_str_eq(said, "off");
 		ck_assert_ptr_eq(tls_identity_ref(i), i);
 		tls_identity_unref(i);
 		tls_identity_unref(i);
