@@ -4,7 +4,8 @@
  *
  * Everything reaches it as a note: what the writer made durable, deliveries
  * that come back, questions, a new configuration.  After the notes of a turn
- * every lane is advanced once.  Nothing here waits for anybody: reads of the
+ * the lanes that they touched are advanced, and those whose time has come.
+ * Nothing here waits for anybody: reads of the
  * store are short, writes go to the writer.
  */
 #include "daemon/dispatch.h"
@@ -22,12 +23,30 @@
 #include "daemon/route.h"
 #include "tls/crl_cache.h"
 
-enum { TURN_MAX_MS = 1000 };
+enum {
+	TURN_MAX_MS = 1000,
+	/* A lane is looked at so often even if it does not ask for it: what it
+	 * waits for is a time of day, and clocks are set. */
+	REST_MAX_MS = 10 * 1000,
+};
 
 void dispatch_wake_at(struct dispatch *d, int64_t mono_ms)
 {
 	if (mono_ms < d->wake_mono_ms)
 		d->wake_mono_ms = mono_ms;
+}
+
+void dispatch_touch(struct dispatch *d, struct lane *l)
+{
+	agenda_hurry(&d->agenda, l, 0);
+}
+
+void dispatch_touch_all(struct dispatch *d)
+{
+	struct lane *l;
+
+	for (l = d->lanes; l; l = l->hh.next)
+		dispatch_touch(d, l);
 }
 
 struct lane *dispatch_lane(struct dispatch *d, const char *name)
@@ -41,6 +60,7 @@ struct lane *dispatch_lane(struct dispatch *d, const char *name)
 			l, lane_route(d->snapshot->conf, l->name, &l->domain));
 		memory_apply(d, l);
 		HASH_ADD_KEYPTR(hh, d->lanes, l->name, strlen(l->name), l);
+		dispatch_touch(d, l);
 	}
 	return l;
 }
@@ -73,8 +93,11 @@ void dispatch_release(struct dispatch *d, uint64_t id, uint32_t number)
 
 	if (!a)
 		return;
-	if (a->place == ACTIVE_BLOCKED)
+	/* The lane of others may be gone. */
+	if (a->place == ACTIVE_BLOCKED) {
 		a->lane->nblocked--;
+		dispatch_touch(d, a->lane);
+	}
 	HASH_DEL(d->actives, a);
 	free(a);
 }
@@ -146,6 +169,7 @@ static void see_news(struct dispatch *d, const struct news *n)
 	struct lane *l = dispatch_lane(d, n->lane);
 	int64_t now = clock_wall_ms();
 
+	dispatch_touch(d, l);
 	if (n->wait == WAIT_DESTINATION) {
 		l->more_waiting = true;
 		l->waiting_seen = true;
@@ -323,6 +347,8 @@ static void on_asked(struct note *note)
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
 	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
 	sentinel_asked(d, q);
+	if (q->order != ORDER_VIEW && q->order != ORDER_RESUBMIT_BEGINS)
+		dispatch_touch_all(d);
 	view_actives(d, q);
 	qsort(q->active, q->nactive, sizeof(*q->active), by_id);
 	mailbox_post(q->reply_to, &q->done);
@@ -386,6 +412,7 @@ static void take_snapshot(struct dispatch *d, struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->conf->nroutes; i++)
 		if (!snapshot->conf->routes[i].mx)
 			(void)dispatch_lane(d, snapshot->conf->routes[i].name);
+	dispatch_touch_all(d);
 	d->routes_changed = true;
 	d->route_cursor = 0;
 	snapshot_unref(old);
@@ -425,25 +452,42 @@ static bool is_over(const struct dispatch *d)
 
 /* There is a lane for each domain that MX decides on; those without mail go,
  * or there would be one for each domain ever written to. */
-static void forget_idle_lanes(struct dispatch *d)
+static void forget_lane(struct dispatch *d, struct lane *l)
 {
-	struct lane *l, *next;
+	for (size_t i = 0; i < l->ndestinations; i++) {
+		struct destination *dest = l->destinations[i];
 
-	for (l = d->lanes; l; l = next) {
-		next = l->hh.next;
-		if (!l->domain || !lane_is_idle(l))
+		if (dest->state != DESTINATION_FAILING)
 			continue;
-		for (size_t i = 0; i < l->ndestinations; i++) {
-			struct destination *dest = l->destinations[i];
-
-			if (dest->state != DESTINATION_FAILING)
-				continue;
-			destination_forget(dest, clock_wall_ms());
-			dispatch_remember(d, dest);
-		}
-		HASH_DEL(d->lanes, l);
-		lane_free(l);
+		destination_forget(dest, clock_wall_ms());
+		dispatch_remember(d, dest);
 	}
+	agenda_remove(&d->agenda, l);
+	HASH_DEL(d->lanes, l);
+	lane_free(l);
+}
+
+static void advance(struct dispatch *d, struct lane *l, int64_t now)
+{
+	int64_t wake_mono_ms = d->wake_mono_ms;
+
+	d->wake_mono_ms = now + REST_MAX_MS;
+	lane_advance(d, l);
+	/* Not in this turn again. */
+	agenda_put(&d->agenda, l,
+		   d->wake_mono_ms > now ? d->wake_mono_ms : now + 1);
+	d->wake_mono_ms = wake_mono_ms;
+	if (l->domain && lane_is_idle(l))
+		forget_lane(d, l);
+}
+
+static void advance_lanes(struct dispatch *d)
+{
+	int64_t now = clock_mono_ms();
+	struct lane *l;
+
+	while ((l = agenda_first(&d->agenda)) && l->look_mono_ms <= now)
+		advance(d, l, now);
 }
 
 static void turn(struct dispatch *d)
@@ -452,13 +496,15 @@ static void turn(struct dispatch *d)
 
 	if (d->stopping)
 		return;
-	for (l = d->lanes; l; l = l->hh.next)
-		lane_advance(d, l);
-	forget_idle_lanes(d);
+	advance_lanes(d);
 	memory_turn(d);
 	exceptions_turn(d);
 	upkeep_turn(d);
 	sentinel_turn(d);
+	/* The others may have touched lanes. */
+	l = agenda_first(&d->agenda);
+	if (l)
+		dispatch_wake_at(d, l->look_mono_ms);
 }
 
 static void dispatch_main(void *arg)
@@ -606,6 +652,7 @@ void dispatch_close(struct dispatch *d)
 		HASH_DEL(d->lanes, l);
 		lane_free(l);
 	}
+	agenda_release(&d->agenda);
 	memory_close(d);
 	snapshot_unref(d->snapshot);
 	mailbox_close(d->mail);

@@ -76,6 +76,7 @@ static void policy_changed(struct dispatch *d, const char *destination)
 		if (!dest)
 			continue;
 		lane_unpark(l);
+		dispatch_touch(d, l);
 		if (dest->state != DESTINATION_FAILING)
 			continue;
 		dest->next_probe_mono_ms = clock_mono_ms();

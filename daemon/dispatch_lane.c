@@ -446,6 +446,7 @@ static void probe(struct dispatch *d, struct lane *l, struct destination *dest)
 		/* Asking again is all that can be probed. */
 		dest->next_probe_mono_ms = now + probe_pause_ms(d);
 		lane_forget_hosts(l);
+		dispatch_wake_at(d, now);
 		return;
 	}
 	dest->probing = true;
@@ -599,6 +600,7 @@ void lane_returned(struct dispatch *d, struct delivery *v)
 	struct destination *dest = NULL;
 
 	v->away = false;
+	dispatch_touch(d, l);
 	/* Under an older configuration it has nothing to tell. */
 	if (v->snapshot == d->snapshot)
 		dest = lane_destination(l, v->destination);

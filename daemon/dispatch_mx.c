@@ -21,13 +21,22 @@
 #include "daemon/mx_query.h"
 #include "daemon/worker.h"
 
+static void link_query(struct dispatch *d, struct mx_query *q)
+{
+	q->next = d->queries;
+	if (q->next)
+		q->next->prev = q;
+	d->queries = q;
+}
+
 static void unlink_query(struct dispatch *d, struct mx_query *q)
 {
-	struct mx_query **at = &d->queries;
-
-	while (*at != q)
-		at = &(*at)->next;
-	*at = q->next;
+	if (q->next)
+		q->next->prev = q->prev;
+	if (q->prev)
+		q->prev->next = q->next;
+	else
+		d->queries = q->next;
 }
 
 /* ------- what an answer means */
@@ -115,6 +124,7 @@ static void on_answered(struct note *note)
 	HASH_FIND_STR(d->lanes, q->lane, l);
 	if (l) {
 		l->asking = false;
+		dispatch_touch(d, l);
 		/* A reload may have made it another kind of lane. */
 		if (l->route && l->domain && q->epoch == d->dns_epoch) {
 			apply(d, l, &q->answer);
@@ -142,8 +152,7 @@ static void ask(struct dispatch *d, struct lane *l)
 	q->dispatch = d;
 	q->epoch = d->dns_epoch;
 	q->answered.run = on_answered;
-	q->next = d->queries;
-	d->queries = q;
+	link_query(d, q);
 	mx_query_send(q, d->relay->workers[which], d->mail);
 }
 
@@ -153,6 +162,8 @@ bool lane_know_hosts(struct dispatch *d, struct lane *l)
 
 	if (!fresh && !l->asking && has_mail(l))
 		ask(d, l);
+	if (fresh && has_mail(l))
+		dispatch_wake_at(d, l->hosts_until_mono_ms);
 	/* Hosts whose time is over serve until the answer; those that are
 	 * forgotten, and an old refusal, do not. */
 	return fresh || (l->ndestinations > 0 && l->hosts_until_mono_ms > 0);

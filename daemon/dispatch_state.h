@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/thread.h"
+#include "daemon/agenda.h"
 #include "daemon/lane.h"
 
 struct dispatch {
@@ -28,6 +29,7 @@ struct dispatch {
 	struct mailbox  *mail;
 	struct snapshot *snapshot;       /* today's; owned reference */
 	struct lane     *lanes;          /* hash */
+	struct agenda    agenda;         /* of all lanes */
 	struct active   *actives;        /* hash */
 	size_t   next_worker;
 	unsigned deliveries;             /* of all lanes */
@@ -65,8 +67,13 @@ struct dispatch {
 	struct snapshot  *warn_snapshot; /* that they follow; owned reference */
 };
 
-/* "Look again at this time, at the latest." */
+/* "Look again at this time, at the latest": in lane_advance() at that lane, else
+ * at all that has a turn. */
 void dispatch_wake_at(struct dispatch *d, int64_t mono_ms);
+/* Something of the lane, or of all, has changed: it is looked at in the next
+ * turn. */
+void dispatch_touch(struct dispatch *d, struct lane *l);
+void dispatch_touch_all(struct dispatch *d);
 struct lane *dispatch_lane(struct dispatch *d, const char *name);
 struct active *dispatch_active(struct dispatch *d, uint64_t id,
 			       uint32_t number);
@@ -98,6 +105,7 @@ void dispatch_resume(struct dispatch *d, struct lane *l,
 		     struct destination *dest, const char *actor);
 
 /* dispatch_lane.c */
+/* Does what can be done for it. */
 void lane_advance(struct dispatch *d, struct lane *l);
 /* A delivery came back. */
 void lane_returned(struct dispatch *d, struct delivery *delivery);

@@ -70,6 +70,8 @@ struct lane {
 	size_t  overdue;                 /* recipients, or more */
 	int64_t overdue_since_ms;        /* wall: the first was due */
 
+	size_t  agenda_place;            /* agenda's; 0: not in it */
+	int64_t look_mono_ms;            /* agenda's: when to look at it */
 	UT_hash_handle hh;
 };
 

@@ -26,7 +26,7 @@ struct mx_query {
 	char *domain;                    /* owned */
 	char *own_name;                  /* owned */
 	struct mx_answer answer;         /* a copy */
-	struct mx_query *next;           /* the dispatcher's list */
+	struct mx_query *prev, *next;    /* the dispatcher's list */
 };
 
 MUST_USE struct mx_query *mx_query_new(const char *lane, const char *domain,
