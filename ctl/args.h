@@ -28,6 +28,7 @@ enum option_set {
 	TAKES_IMPORT = 4096,
 	TAKES_DESTINATION = 4096,
 	TAKES_EXCEPTION = 8192,
+	TAKES_ROUTE = 16384,
 };
 
 enum option_id {

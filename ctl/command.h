@@ -69,6 +69,8 @@ command_run run_destination_list;
 command_run run_destination_probe;
 command_run run_destination_suspend;
 command_run run_destination_resume;
+/* ctl/doctor.c */
+command_run run_check_tls;
 /* ctl/exception.c */
 command_run run_exception_add;
 command_run run_exception_list;

@@ -84,6 +84,9 @@ static const struct command {
 	  TAKES_DESTINATION, 0, 1, run_exception_remove },
 	{ { "cert", "list" }, "", "certificates: our own, and as last seen of others",
 	  0, 0, 0, run_cert_list },
+	{ { "check", "tls" }, "HOST[:PORT] [--route R]",
+	  "connect as mail would, and say what is wrong", TAKES_ROUTE, 1, 1,
+	  run_check_tls },
 	{ { "check", "config" }, "", "what relayd -n prints, for its file",
 	  TAKES_CHECK, 0, 0, run_check_config },
 	{ { "check", "queue" }, "", "is anything lost, or forgotten?", 0, 0, 0,
@@ -92,7 +95,6 @@ static const struct command {
 	  run_reload },
 	{ { "log-level" }, "debug | info | warn | error",
 	  "until the next reload", 0, 1, 1, run_log_level },
-	{ .words = { "check", "tls" } },
 };
 /* clang-format on */
 

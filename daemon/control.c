@@ -76,6 +76,7 @@ static const struct endpoint {
 	 endpoint_resume},
 	{EVHTTP_REQ_POST, "/v1/reload", MAY_CHANGE, endpoint_reload},
 	{EVHTTP_REQ_POST, "/v1/log-level", MAY_CHANGE, endpoint_log_level},
+	{EVHTTP_REQ_POST, "/v1/check-tls", MAY_CHANGE, endpoint_check_tls},
 	{EVHTTP_REQ_GET, "/v1/check-config", MAY_READ, endpoint_check_config},
 };
 

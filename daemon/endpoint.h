@@ -49,6 +49,9 @@ void imports_free(struct imports *all);  /* NULL is fine */
 /* control_audit.c */
 call_step endpoint_audit;
 
+/* control_doctor.c */
+call_step endpoint_check_tls;
+
 /* control_exception.c */
 call_step endpoint_exceptions;
 call_step endpoint_exception_add;

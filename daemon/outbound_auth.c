@@ -6,6 +6,7 @@
  * for a program, and dropped as soon as we are in.
  */
 #include "daemon/outbound_session.h"
+#include "daemon/terms.h"
 
 static void on_secret(void *arg, struct secret *s, const struct err *e)
 {
@@ -37,19 +38,8 @@ void outbound_begin(struct outbound *o)
 
 void outbound_fill_auth(const struct outbound *o, struct client_conf *conf)
 {
-	static const enum client_auth how[] = {
-		[CONF_AUTH_OFF] = CLIENT_AUTH_OFF,
-		[CONF_AUTH_PLAIN] = CLIENT_AUTH_PLAIN,
-		[CONF_AUTH_LOGIN] = CLIENT_AUTH_LOGIN,
-		[CONF_AUTH_XOAUTH2] = CLIENT_AUTH_XOAUTH2,
-	};
-	const struct conf_route *route = o->delivery->route;
-
-	if (!o->secret)
-		return;
-	conf->auth = how[route->auth];
-	conf->user = route->auth_user;
-	conf->secret = secret_text(o->secret);
+	if (o->secret)
+		terms_auth(o->delivery->route, o->secret, conf);
 }
 
 void outbound_auth_failed(struct outbound *o)

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "daemon/outbound_session.h"
 #include "daemon/sighting.h"
+#include "daemon/terms.h"
 #include "tls/session.h"
 
 enum { HANDSHAKE_TIMEOUT_MS = 2 * 60 * 1000 };
@@ -123,32 +124,11 @@ void outbound_connected(struct outbound *o)
 
 /* ------- secure */
 
-static enum tls_verify verify_of(const struct conf_route *route)
-{
-	switch (route->verify) {
-	case CONF_VERIFY_NONE:
-		return TLS_VERIFY_NONE;
-	case CONF_VERIFY_CA:
-		return TLS_VERIFY_CA;
-	case CONF_VERIFY_NAME:
-		break;
-	}
-	return TLS_VERIFY_NAME;
-}
-
 void outbound_start_tls(struct outbound *o)
 {
 	const struct conf_route *route = o->delivery->route;
 	const struct snapshot *snapshot = o->delivery->snapshot;
-	struct tls_policy policy = {
-		.verify = verify_of(route),
-		.trust = snapshot_trust(snapshot, route->trust),
-		.names = (const char *const *)route->names.at,
-		.nnames = route->names.n,
-		.pins = (const uint8_t(*)[32])route->pins,
-		.npins = route->npins,
-		.common_name = route->common_name,
-	};
+	struct tls_policy policy = terms_tls(snapshot, route);
 	struct transport *tls;
 	struct err e;
 

@@ -59,6 +59,8 @@ struct relay {
 	atomic_uint      mirror_port;    /* where daemon/mirror connects from; 0:
 					    it does not now */
 	struct imports  *imports;        /* main's: daemon/control_import.c */
+	unsigned         consultations;  /* main's: hosts being examined ... */
+	unsigned         consulted;      /* ... and that ever were */
 	const char      *resolver_servers;       /* tests: NULL is the system's */
 	uint16_t         mx_port;        /* 25; tests have another */
 	int64_t          lookup_timeout_ms;      /* of DNS; likewise */

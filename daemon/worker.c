@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "daemon/doctor.h"
 #include "daemon/inbound.h"
 #include "daemon/outbound.h"
 #include "net/stream.h"
@@ -69,7 +70,8 @@ static struct order *order_of(struct note *note)
 /* Streams whose sessions have ended may still have last words to say. */
 static bool worker_is_over(const struct worker *w)
 {
-	if (!w->stopping || inbound_count(w) > 0 || outbound_count(w) > 0)
+	if (!w->stopping || inbound_count(w) > 0 || outbound_count(w) > 0 ||
+	    doctor_count(w) > 0)
 		return false;
 	return stream_lingering() == 0 || clock_mono_ms() >= w->stop_by_mono_ms;
 }
@@ -163,6 +165,7 @@ static void run_stop(struct note *note)
 	BUG_ON(evtimer_add(w->thread->deadline, &in) < 0);
 	inbound_stop_all(w);
 	outbound_stop_all(w);
+	doctor_stop_all(w);
 }
 
 void worker_session_ended(struct worker *w)

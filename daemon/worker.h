@@ -22,6 +22,7 @@
 struct event_base;
 struct inbound;
 struct outbound;
+struct doctor;
 
 struct worker {
 	struct relay *relay;
@@ -33,6 +34,7 @@ struct worker {
 	struct acceptor **acceptors; /* as relay->listening */
 	struct inbound *inbounds; /* list head, by inbound.c */
 	struct outbound *outbounds; /* list head, by outbound.c */
+	struct doctor *doctors; /* list head, by doctor.c */
 	bool stopping;
 	int64_t stop_by_mono_ms; /* sessions end by then */
 	struct worker_thread *thread; /* worker.c's */

@@ -172,6 +172,7 @@ void client_free(struct client *c)
 		return;
 	free(c->hostname);
 	free(c->greeting);
+	free(c->ehlo);
 	free(c->ring);
 	results_free(c);
 	buf_clear(&c->out);
@@ -314,6 +315,11 @@ bool client_protocol_error(const struct client *c)
 const char *client_greeting(const struct client *c)
 {
 	return c->greeting != NULL ? c->greeting : "";
+}
+
+const char *client_ehlo(const struct client *c)
+{
+	return c->ehlo != NULL ? c->ehlo : "";
 }
 
 const struct client_result *client_results(const struct client *c, size_t *n)

@@ -148,6 +148,8 @@ const struct reply *client_reply(const struct client *c);
 bool client_protocol_error(const struct client *c);
 /* The banner without its code, "" before it was heard. */
 const char *client_greeting(const struct client *c);
+/* The last answer to EHLO likewise, lines joined by LF, also a refusal. */
+const char *client_ehlo(const struct client *c);
 /* Results of the transaction; valid at CLIENT_SETTLED until the next step, or
  * when the connection broke (those without an answer have code 0).  *n is 0
  * where there are none. */

@@ -53,6 +53,7 @@ struct client {
 	bool closing;                    /* nothing more may be said */
 	struct offers offers;
 	char *greeting;                  /* owned */
+	char *ehlo;                      /* owned; the answer to it */
 
 	enum client_auth auth;
 	const char *user, *secret;       /* borrowed until CLIENT_READY */

@@ -217,6 +217,8 @@ static int opened(struct client *c)
 static int hear_ehlo(struct client *c, size_t rcpt)
 {
 	(void)rcpt;
+	free(c->ehlo);
+	c->ehlo = xstrndup(c->heard.text, c->heard.len);
 	if (client_heard_yes(c)) {
 		offers_heard(&c->offers, &c->heard);
 		return opened(c);

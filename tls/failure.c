@@ -5,6 +5,7 @@
 #include "tls/failure.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 /* The alerts that speak of the certificate we showed, or did not show. */
@@ -164,6 +165,9 @@ void failure_explain(const struct failure *f, struct err *e)
 	else
 		err_temp(e, 7, 0, "TLS handshake: %s", said_by_code(f));
 	e->os = f->os;
+	/* An orderly close in the middle is no other than a reset. */
+	if (e->os == 0 && f->rc == GNUTLS_E_PREMATURE_TERMINATION)
+		e->os = ECONNRESET;
 }
 
 /* ------------------------------------------------------------------- alerts */

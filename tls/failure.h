@@ -32,7 +32,8 @@ struct failure {
 };
 
 enum cause failure_cause(const struct failure *f);
-/* Fills *e (ST_TEMP: 4.7.5 for certificates, 4.7.0 for the rest; os). */
+/* Fills *e (ST_TEMP: 4.7.5 for certificates, 4.7.0 for the rest; os,
+ * ECONNRESET also when the peer closed before the end). */
 void failure_explain(const struct failure *f, struct err *e);
 /* What to tell the peer before hanging up; false: nothing. */
 bool failure_alert(const struct failure *f, gnutls_alert_description_t *out);

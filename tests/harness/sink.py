@@ -30,6 +30,7 @@ class Behaviour:
         self.starttls = 'offer'         # offer | hide | refuse | reset | stall
         self.minimum_tls = None         # ssl.TLSVersion
         self.maximum_tls = None
+        self.ciphers = None             # in OpenSSL's words
         self.banner = '220 mx.example.net ESMTP'
         self.ehlo = ['PIPELINING', 'SIZE 0', '8BITMIME',
                      'ENHANCEDSTATUSCODES']
@@ -262,6 +263,8 @@ class Session:
             context.verify_mode = ssl.CERT_REQUIRED
         if self.behaviour.minimum_tls:
             context.minimum_version = self.behaviour.minimum_tls
+        if self.behaviour.ciphers:
+            context.set_ciphers(self.behaviour.ciphers)
         if self.behaviour.maximum_tls:
             context.maximum_version = self.behaviour.maximum_tls
         with self.sink.lock:
