@@ -129,6 +129,72 @@ static void check_staple(struct check *c, const struct conf_identity *id,
 	say_warning(c, &id->place, text);
 }
 
+/* ------- chains */
+
+static bool is_known_here(const struct snapshot *s,
+			  const struct tls_identity *id,
+			  const struct tls_trust *system,
+			  char missing[TLS_NAME_MAX])
+{
+	if (tls_identity_ends(id, system, missing))
+		return true;
+	for (size_t i = 0; i < s->conf->ntrusts; i++)
+		if (tls_identity_ends(id, s->trusts[i], missing))
+			return true;
+	return false;
+}
+
+/* A peer that verifies us has to find the way to a root it knows; we have only
+ * the roots of this machine to try. */
+static void check_chains(struct check *c, const struct snapshot *s)
+{
+	static const char *const system_only[] = {"system"};
+	const struct conf *conf = s->conf;
+	struct tls_trust *system = NULL;
+	char text[ERR_TEXT_MAX * 2], missing[TLS_NAME_MAX];
+	struct err e;
+
+	/* A machine without them knows one less. */
+	if (conf->nidentities > 0 &&
+	    tls_trust_load(&system, system_only, 1, NULL, &e) != ST_OK)
+		system = NULL;
+	for (size_t i = 0; i < conf->nidentities; i++) {
+		const struct conf_identity *id = &conf->identities[i];
+
+		if (is_known_here(s, s->identities[i], system, missing))
+			continue;
+		snprintf(
+			text, sizeof(text),
+			"identity \"%s\": the chain is incomplete, or its root "
+			"is not known here: %s is missing in %s",
+			id->name, missing, id->certificate);
+		say_warning(c, &id->place, text);
+	}
+	tls_trust_unref(system);
+}
+
+/* ------- routes */
+
+/* A certificate may bear an address (RFC 9525 6.2), but hardly any does. */
+static void check_route(struct check *c, const struct conf_route *r)
+{
+	char text[ERR_TEXT_MAX];
+
+	if (r->tls == CONF_TLS_OFF || r->verify != CONF_VERIFY_NAME ||
+	    r->names.n > 0 || r->npins > 0)
+		return;
+	for (size_t i = 0; i < r->nhosts; i++) {
+		if (!r->hosts[i].is_literal)
+			continue;
+		snprintf(text, sizeof(text),
+			 "route \"%s\": verify = \"name\" can't be met by host "
+			 "%s unless its certificate bears this address: set "
+			 "names or pins",
+			 r->name, r->hosts[i].host);
+		say_warning(c, &r->place, text);
+	}
+}
+
 unsigned check_snapshot(const struct snapshot *s, int64_t wall_ms,
 			const struct check_report *report)
 {
@@ -143,6 +209,9 @@ unsigned check_snapshot(const struct snapshot *s, int64_t wall_ms,
 	}
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		check_listener(&c, s, &conf->listeners[i]);
+	check_chains(&c, s);
+	for (size_t i = 0; i < conf->nroutes; i++)
+		check_route(&c, &conf->routes[i]);
 	return c.problems;
 }
 

@@ -32,15 +32,22 @@ void tls_identity_staple_say(const struct tls_identity *i, char *out,
 struct tls_identity *tls_identity_ref(struct tls_identity *i);
 void tls_identity_unref(struct tls_identity *i);         /* NULL is fine */
 
+enum { TLS_NAME_MAX = 256 };
+
 /* What a certificate says, for people. */
 struct tls_cert_info {
-	char    subject[256], issuer[256];
+	char    subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX];
 	char    names[512];              /* SANs, joined by ", " */
 	char    serial[64];
 	char    spki_sha256[65];         /* hex */
 	int64_t not_before_ms, not_after_ms;     /* wall */
 };
 void tls_identity_info(const struct tls_identity *i, struct tls_cert_info *out);
+/* Does its chain lead to a root of its own or to one of t's (NULL: none)?
+ * False: `missing` is the issuer that is in neither. */
+MUST_USE bool tls_identity_ends(const struct tls_identity *i,
+				const struct tls_trust *t,
+				char missing[TLS_NAME_MAX]);
 
 /* ca: "system" or PEM files; min_tls: "1.2" (also NULL) or "1.3".  Errors
  * (ST_PERM 5.7.0): unreadable, no certificate in it, another min_tls. */

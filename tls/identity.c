@@ -16,10 +16,9 @@
 #include "base/clock.h"
 
 #include "tls/cert.h"
+#include "tls/chain.h"
 #include "tls/pem.h"
 #include "tls/staple.h"
-
-enum { CHAIN_MAX = 16 };
 
 struct tls_identity {
 	atomic_uint refs;
@@ -186,6 +185,29 @@ void tls_identity_unref(struct tls_identity *i)
 void tls_identity_info(const struct tls_identity *i, struct tls_cert_info *out)
 {
 	cert_describe(i->leaf, out);
+}
+
+bool tls_identity_ends(const struct tls_identity *i, const struct tls_trust *t,
+		       char missing[TLS_NAME_MAX])
+{
+	gnutls_datum_t der[CHAIN_MAX];
+	struct tls_cert_info info;
+	gnutls_x509_crt_t last;
+	struct chain c;
+	bool ends;
+
+	for (unsigned n = 0; n < i->len; n++)
+		der[n] = i->chain[n].cert;
+	chain_init(&c, der, i->len, t);
+	BUG_ON(c.npath == 0); /* the leaf was read before */
+	last = c.path[c.npath - 1];
+	ends = c.anchor || cert_self_signed(last);
+	if (!ends) {
+		cert_describe(last, &info);
+		snprintf(missing, TLS_NAME_MAX, "%s", info.issuer);
+	}
+	chain_release(&c);
+	return ends;
 }
 
 static bool is_stapled(const struct tls_identity *i)

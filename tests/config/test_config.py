@@ -162,6 +162,31 @@ WRONG = [
 ]
 
 
+# Warnings, likewise; the exit status is 0.
+WARNED = [
+    ('certificate that is about to expire',
+     'hostname = "relay.example.com"\nidentity "i" {  #!\n'
+     '  certificate = "DIR/soon.pem"\n  key = "DIR/soon.key"\n}\n'
+     + TRUST, 'the certificate expires on'),
+    ('certificate of another name',
+     f'hostname = "other.example.org"\n{IDENTITY}{TRUST}\n'
+     'listener "l" {  #!\n  address = { "127.0.0.1:1" }\n'
+     '  tls = "opportunistic" identity = { "i" }\n}\n',
+     'bears the hostname other.example.org'),
+    ('intermediate certificate that is missing',
+     '\nidentity "i" {  #!\n  certificate = "DIR/alone.pem"\n'
+     '  key = "DIR/alone.key"\n}\n' + TRUST,
+     'the chain is incomplete, or its root is not known here: '
+     'CN=between of the tests is missing in DIR/alone.pem'),
+    ('authority that nobody here knows', '\n' + IDENTITY.replace(
+        '{', '{  #!\n', 1), 'is missing in DIR/good.pem'),
+    ('address that no certificate bears',
+     f'{TRUST}route "r" {{  #!\n  domains = {{ "a" }} trust = "t"\n'
+     '  hosts = { "mx.example.org", "[192.0.2.1]:25" }\n'
+     '  tls = "forced"\n}\n', "can't be met by host 192.0.2.1"),
+]
+
+
 def copy_pair(pair, base):
     shutil.copy(pair.pem, base + '.pem')
     shutil.copy(pair.key, base + '.key')
@@ -176,6 +201,16 @@ def make_certificates(directory):
                         ('early', {'begins': 1})):
         copy_pair(ca.issue(base, *names, **dates),
                   os.path.join(directory, base))
+    copy_pair(ca.issue('soon', *names, begins=-30, ends=1),
+              os.path.join(directory, 'soon'))
+    between = certs.Authority(directory, 'between', issuer=ca)
+    alone = between.issue('alone', *names)
+    copy_pair(alone, os.path.join(directory, 'alone'))
+    with open(os.path.join(directory, 'whole.pem'), 'w',
+              encoding='ascii') as f:
+        for pem in (alone.pem, between.pem):
+            with open(pem, encoding='ascii') as part:
+                f.write(part.read())
     with open(os.path.join(directory, 'text'), 'w', encoding='ascii') as f:
         f.write('This is not a certificate.\n')
     subprocess.run(['certtool', '--to-p8', '--password', 'secret',
@@ -211,6 +246,15 @@ class ConfigTest(unittest.TestCase):
                               capture_output=True, text=True,
                               timeout=PATIENCE_S, check=False)
         return done.returncode, done.stdout.splitlines()
+
+    def warnings(self):
+        """What a good file is warned of."""
+        done = subprocess.run([RELAYD, '-n', '-c', self.file, '--set',
+                               self.user()], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True,
+                              timeout=PATIENCE_S, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, ''))
+        return done.stderr.splitlines()
 
     def user(self):
         return 'user=' + pwd.getpwuid(os.geteuid()).pw_name
@@ -274,6 +318,33 @@ class Wrong(ConfigTest):
         self.assertEqual(status, 1)
         self.assertEqual([line.split(': ')[0] for line in lines],
                          [f'{self.file}:{n}' for n in (1, 2, 3)])
+
+
+class Warned(ConfigTest):
+    def test_each_has_its_line(self):
+        for what, text, says in WARNED:
+            with self.subTest(what):
+                before, mark, _ = text.partition('#!')
+                self.assertTrue(mark)
+                line = before.count('\n') + 1
+                self.write(text + LISTENER)
+                warned, = self.warnings()
+                self.assertTrue(warned.startswith(f'{self.file}:{line}: '),
+                                warned)
+                self.assertTrue(warned.endswith(' (warning)'), warned)
+                self.assertIn(says.replace('DIR', self.certificates), warned)
+
+    def test_what_is_well(self):
+        for text in (
+                IDENTITY + TRUST,
+                'identity "i" { certificate = "DIR/whole.pem" '
+                'key = "DIR/alone.key" }\n' + TRUST,
+                f'{TRUST}route "r" {{ domains = {{ "a" }} trust = "t"\n'
+                'hosts = { "[192.0.2.1]" } tls = "forced"\n'
+                'names = { "mx.example.org" } }\n'):
+            with self.subTest(text):
+                self.write(text + LISTENER)
+                self.assertEqual(self.warnings(), [])
 
 
 class Good(ConfigTest):

@@ -76,17 +76,21 @@ def self_signed(directory, name):
 
 
 class Authority:
-    """A certificate authority; `pem` is what to trust."""
+    """A certificate authority; `pem` is what to trust.  With an issuer it is
+    an intermediate one."""
 
-    def __init__(self, directory, name='ca'):
+    def __init__(self, directory, name='ca', issuer=None):
         self.directory = directory
         self.name = name
+        how = ['--generate-self-signed'] if issuer is None else [
+            '--generate-certificate', '--load-ca-certificate', issuer.pem,
+            '--load-ca-privkey', issuer.key]
         self.pem, self.key = _make(
             os.path.join(directory, name),
             f'cn = "{name} of the tests"\nca\ncert_signing_key\n'
             'crl_signing_key\n'
             f'activation_date = "{_date(-60)}"\n'
-            f'expiration_date = "{_date(60)}"\n', '--generate-self-signed')
+            f'expiration_date = "{_date(60)}"\n', *how)
 
     def issue(self, file, *names, begins=-1, ends=30, kind=ECDSA, lists=()):
         """A certificate for names, valid between two days counted from
