@@ -187,6 +187,23 @@ fuzz:
 
 fuzz-programs: $(FUZZ_CHOSEN:%=$(O)/tests/fuzz/fuzz_%)
 
+# ------------------------------------------------------------------ bench
+# bench/*.c: a program each; wire.c is shared by those that talk.  They are
+# peers of relayd, not parts of it: of its archives they know what queue does.
+
+BENCH_SHARED = bench/wire.c
+BENCH_SOURCES := $(wildcard bench/*.c)
+BENCH_OBJ = $(BENCH_SOURCES:%.c=$(O)/%.o)
+BENCH_PROGRAMS = $(patsubst %.c,$(O)/%,$(filter-out $(BENCH_SHARED),$(BENCH_SOURCES)))
+BENCH_CFLAGS = $(CFLAGS_queue) $(EVENT_CFLAGS) $(GNUTLS_CFLAGS)
+$(BENCH_OBJ): LAYER_CFLAGS = $(BENCH_CFLAGS)
+$(BENCH_PROGRAMS): %: %.o $(BENCH_SHARED:%.c=$(O)/%.o) $(call archives,queue)
+	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,queue) \
+		$(EVENT_LIBS) $(GNUTLS_LIBS) -lm
+
+.PHONY: bench-programs
+bench-programs: $(BENCH_PROGRAMS)
+
 # --------------------------------------------------------------- all tests
 # Python programs are black-box tests: they run relayd and relayctl as users
 # do, against real peers.
@@ -237,8 +254,8 @@ cover:
 # -------------------------------------------------------------------- lint
 # Each can be run alone; tools/packages says what they need.
 
-SOURCES := $(foreach l,$(LAYERS),$(wildcard $(l)/*.c))
-HEADERS := $(foreach l,$(LAYERS),$(wildcard $(l)/*.h))
+SOURCES := $(foreach l,$(LAYERS),$(wildcard $(l)/*.c)) $(BENCH_SOURCES)
+HEADERS := $(foreach l,$(LAYERS),$(wildcard $(l)/*.h)) $(wildcard bench/*.h)
 SCRIPTS := tools/setup tools/version tools/check-layers tests/peers/fetch \
 	tests/fuzz/run .ci/run
 PAGES := man/relayd.8 man/relayctl.8 man/relayd.conf.5
@@ -287,7 +304,7 @@ cppcheck:
 		--enable=warning,performance,portability \
 		--library=tools/cppcheck.cfg \
 		--suppress=missingIncludeSystem \
-		--suppress=incorrectStringBooleanError $(LAYERS)
+		--suppress=incorrectStringBooleanError $(LAYERS) bench
 
 TIDY := $(SOURCES:%=$(O)/%.tidied)
 tidy: $(TIDY)

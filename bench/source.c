@@ -89,8 +89,7 @@ static void say(struct session *s, const char *text, enum step step,
 
 static void say_envelope(struct session *s)
 {
-	say(s,
-	    "MAIL FROM:<a@bench.test>\r\nRCPT TO:<b@bench.test>\r\nDATA\r\n",
+	say(s, "MAIL FROM:<a@bench.test>\r\nRCPT TO:<b@bench.test>\r\nDATA\r\n",
 	    ENVELOPE, 3);
 }
 
@@ -128,8 +127,7 @@ static void next(struct session *s)
 		}
 		return;
 	}
-	if (source.begun == source.messages ||
-	    (source.once && s->sent > 0)) {
+	if (source.begun == source.messages || (source.once && s->sent > 0)) {
 		say(s, "QUIT\r\n", QUIT, 1);
 		return;
 	}
@@ -171,8 +169,8 @@ static void answered(struct session *s)
 		wire_start_tls(s->wire, NULL);
 		break;
 	case ENVELOPE:
-		wire_add(s->wire, (struct span){source.content,
-						source.content_len});
+		wire_add(s->wire,
+			 (struct span){source.content, source.content_len});
 		say(s, "", CONTENT, 1);
 		s->said = wire_now();
 		break;
@@ -321,8 +319,8 @@ int main(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "c:n:s:r:1ti")) != -1)
 		set(c, optarg);
-	if (optind + 1 != argc || !addr_parse(argv[optind], PORT_SMTP,
-					      &source.to))
+	if (optind + 1 != argc ||
+	    !addr_parse(argv[optind], PORT_SMTP, &source.to))
 		die("usage: source [-c CONNECTIONS] [-n MESSAGES] [-s BYTES] "
 		    "[-1] [-t] [-r RATE] [-i] ADDRESS:PORT");
 	make_content();

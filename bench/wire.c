@@ -217,8 +217,7 @@ struct wire *wire_new(struct event_base *base, int fd, wire_heard *heard,
 	w->arg = arg;
 	buf_init(&w->in, IN_MAX);
 	buf_init(&w->out, OUT_MAX);
-	w->readable =
-		event_new(base, fd, EV_READ | EV_PERSIST, on_readable, w);
+	w->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, w);
 	w->writable = event_new(base, fd, EV_WRITE, on_writable, w);
 	if (w->readable == NULL || w->writable == NULL ||
 	    event_add(w->readable, NULL) < 0)
