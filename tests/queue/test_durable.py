@@ -91,7 +91,8 @@ class Durable(scene.Scene):
         self.assertEqual(self.transaction(1000), '250')
         self.relay.wait_deferred(1, 'peer-deferred')
         self.disk.lose_the_root()
-        self.assertEqual(self.transaction(2000), '451')
+        # It may end before it could say 451.
+        self.assertIn(self.transaction(2000), ('451', ''))
         self.assertEqual(self.relay.process.wait(60), 1)
         self.assertIn('event=queue-broken cause=self-store', self.relay.log())
         self.disk.recover()
