@@ -174,14 +174,18 @@ static struct span trace_word(struct span *s)
 	return word;
 }
 
-/* RFC 5321 4.4: "by" and who wrote the field. */
+/* RFC 5321 4.4: "by" and who wrote the field.  Behind "from" stands what a
+ * client called itself, and that may be "by". */
 static bool is_written_by(struct span value, struct span name)
 {
 	struct span word;
 
-	while ((word = trace_word(&value)).len > 0)
+	while ((word = trace_word(&value)).len > 0) {
 		if (span_eq_nocase(word, SPAN("by")))
 			return span_eq_nocase(trace_word(&value), name);
+		if (span_eq_nocase(word, SPAN("from")))
+			(void)trace_word(&value);
+	}
 	return false;
 }
 

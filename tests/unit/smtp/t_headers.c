@@ -230,6 +230,8 @@ START_TEST(scan_knows_own)
 		{SPAN("Received: from a by"), 0},
 		{SPAN("Received: from a ((((by relay.example"), 0},
 		{SPAN("X-Received: by relay.example"), 0},
+		{SPAN("Received: from by (b)\r\n\tby relay.example; date"), 1},
+		{SPAN("Received: from by relay.example by b; date"), 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
