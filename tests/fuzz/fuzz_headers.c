@@ -39,8 +39,8 @@ static void scan(struct span s, enum fuzz_pace pace, struct header_scan *h)
 	HOLDS(strchr(h->message_id, '\n') == NULL);
 }
 
-/* Received fields, counted in the simplest way: lines that begin so, to the
- * first that is empty. */
+/* Received fields at the most, counted in the simplest way: lines that begin
+ * so, behind blanks too, to the first that is empty. */
 static unsigned count_received(struct span s)
 {
 	unsigned n = 0;
@@ -52,7 +52,7 @@ static unsigned count_received(struct span s)
 		if (lf != NULL)
 			line.len = (size_t)(lf - s.at);
 		s = span_skip(s, line.len + 1);
-		if (span_starts_nocase(line, SPAN("Received:")))
+		if (span_starts_nocase(span_trim(line), SPAN("Received:")))
 			n++;
 		if (line.len == 0 || (line.len == 1 && line.at[0] == '\r'))
 			break;
