@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * admin - the commands that speak of the daemon itself: reload, log-level,
- * check config.
+ * admin - the commands that speak of the daemon itself: reload, log-level.
  */
 #include <stdio.h>
 
@@ -18,14 +17,14 @@ static void request(struct context *x, const char *path, const json_t *body,
 	target_release(&t);
 }
 
-static void print_problems(FILE *out, const json_t *object)
+static void print_problems(const json_t *object)
 {
 	const json_t *list = json_object_get(object, "problems"), *line;
 	size_t i;
 
 	json_array_foreach(list, i, line) {
-		print_text(out, json_string_value(line));
-		fputc('\n', out);
+		print_text(stderr, json_string_value(line));
+		fputc('\n', stderr);
 	}
 }
 
@@ -39,7 +38,7 @@ int run_reload(struct context *x)
 	if (a.object && x->args.json)
 		print_json(a.object);
 	else if (a.object)
-		print_problems(stderr, a.object);
+		print_problems(a.object);
 	code = report(&a);
 	if (code == EXIT_DONE && !x->args.json)
 		puts("reloaded");
@@ -64,27 +63,5 @@ int run_log_level(struct context *x)
 		print_json(a.object);
 	answer_release(&a);
 	json_decref(body);
-	return code;
-}
-
-int run_check_config(struct context *x)
-{
-	struct answer a;
-	int code;
-
-	if (x->args.values[OPTION_AGAINST_QUEUE]) {
-		complain("check config --against-queue is not in this version "
-			 "yet");
-		return EXIT_REFUSED;
-	}
-	request(x, "/v1/check-config", NULL, &a);
-	code = report(&a);
-	if (code == EXIT_DONE && x->args.json)
-		print_json(a.object);
-	else if (code == EXIT_DONE)
-		print_problems(stdout, a.object);
-	if (code == EXIT_DONE && !json_is_true(json_object_get(a.object, "ok")))
-		code = EXIT_REFUSED;
-	answer_release(&a);
 	return code;
 }

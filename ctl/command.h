@@ -95,6 +95,7 @@ void certificate_left(char out[32], const json_t *cert);
 /* ctl/admin.c */
 command_run run_reload;
 command_run run_log_level;
+/* ctl/compare.c */
 command_run run_check_config;
 
 #endif

@@ -258,7 +258,8 @@ void check_readable(const struct conf *conf, const struct check_report *report)
 	}
 }
 
-bool check_file(const struct conf_file *f, const struct check_report *report)
+bool check_file(const struct conf_file *f, const struct check_report *report,
+		struct conf **out)
 {
 	struct conf *conf = conf_read(f->file, f->overrides, f->noverrides,
 				      report->problem, report->arg);
@@ -271,6 +272,8 @@ bool check_file(const struct conf_file *f, const struct check_report *report)
 	if (!s)
 		return false;
 	problems = check_snapshot(s, clock_wall_ms(), report);
+	if (out)
+		*out = conf_ref(s->conf);
 	snapshot_unref(s);
 	return problems == 0;
 }

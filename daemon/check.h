@@ -26,9 +26,11 @@ struct conf_file {
 	size_t noverrides;
 };
 
-/* Reads the file and all that it names. False: there was a problem. */
+/* Reads the file and all that it names. False: there was a problem.  *out (or
+ * NULL) is an owned reference of the configuration; untouched if it could not
+ * be read or loaded. */
 MUST_USE bool check_file(const struct conf_file *f,
-			 const struct check_report *report);
+			 const struct check_report *report, struct conf **out);
 /* What is loaded but will not do at wall_ms, as certificates that have
  * expired. Returns the number of problems. */
 unsigned check_snapshot(const struct snapshot *s, int64_t wall_ms,

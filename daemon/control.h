@@ -29,8 +29,10 @@ struct control_conf {
 	int                fd;           /* bound and listening; owned */
 	/* Reload; false after complaints. */
 	bool (*reload)(void *arg, conf_complain *complain, void *complain_arg);
-	/* Check the file as `relayd -n` does. */
-	bool (*check)(void *arg, conf_complain *complain, void *complain_arg);
+	/* Check the file as `relayd -n` does; *out is an owned reference of what
+	 * it says, untouched if it can't be read. */
+	bool (*check)(void *arg, struct conf **out, conf_complain *complain,
+		      void *complain_arg);
 	/* Today's snapshot, borrowed. */
 	struct snapshot *(*snapshot)(void *arg);
 	void *arg;

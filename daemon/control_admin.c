@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * control_admin - the endpoints that speak of the daemon itself: reload,
- * log-level, check-config.
+ * log-level.
  */
 #include <stdio.h>
 
@@ -44,17 +44,6 @@ void endpoint_reload(struct call *c)
 	c->state_free = drop;
 	audit_call(c, "reload", json_pack("{s:b}", "reloaded", fine),
 		   answer_reload);
-}
-
-void endpoint_check_config(struct call *c)
-{
-	json_t *problems = json_array();
-	bool fine = c->conf->check(c->conf->arg, add_problem, problems);
-	json_t *o = json_object();
-
-	json_object_set_new(o, "ok", json_boolean(fine));
-	json_object_set_new(o, "problems", problems);
-	call_answer(c, 200, o);
 }
 
 /* ------- log level */

@@ -74,6 +74,8 @@ call_step endpoint_extend;
 /* control_admin.c */
 call_step endpoint_reload;
 call_step endpoint_log_level;
+
+/* control_compare.c */
 call_step endpoint_check_config;
 
 #endif

@@ -144,7 +144,7 @@ static int check_only(const struct options *o)
 	};
 	struct conf *conf;
 
-	if (!check_file(&o->file, &report))
+	if (!check_file(&o->file, &report, NULL))
 		return EXIT_FAILURE;
 	conf = conf_read(o->file.file, o->file.overrides, o->file.noverrides,
 			 print_problem, NULL);

@@ -134,7 +134,7 @@ static bool service_reload(void *arg, conf_complain *complain,
 
 /* ------- what control asks */
 
-static bool service_check(void *arg, conf_complain *complain,
+static bool service_check(void *arg, struct conf **out, conf_complain *complain,
 			  void *complain_arg)
 {
 	const struct service *s = arg;
@@ -144,7 +144,7 @@ static bool service_check(void *arg, conf_complain *complain,
 		.arg = complain_arg,
 	};
 
-	return check_file(&s->conf.file, &report);
+	return check_file(&s->conf.file, &report, out);
 }
 
 static struct snapshot *service_snapshot(void *arg)

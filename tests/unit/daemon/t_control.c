@@ -118,9 +118,11 @@ static bool fake_reload(void *arg, conf_complain *complain, void *complain_arg)
 	return false;
 }
 
-static bool fake_check(void *arg, conf_complain *complain, void *complain_arg)
+static bool fake_check(void *arg, struct conf **out, conf_complain *complain,
+		       void *complain_arg)
 {
 	(void)arg;
+	(void)out;
 	(void)complain;
 	(void)complain_arg;
 	return true;

@@ -292,14 +292,14 @@ START_TEST(check_file_tells_good_from_bad)
 	char *path = write_conf(IDENTITY("one", "good") LISTENER("one"));
 	struct conf_file file = {.file = path};
 
-	ck_assert(check_file(&file, &report));
+	ck_assert(check_file(&file, &report, NULL));
 	free(path);
 	path = write_conf(IDENTITY("one", "missing") LISTENER("one"));
 	file.file = path;
-	ck_assert(!check_file(&file, &report));
+	ck_assert(!check_file(&file, &report, NULL));
 	free(path);
 	file.file = "/nowhere/relayd.conf";
-	ck_assert(!check_file(&file, &report));
+	ck_assert(!check_file(&file, &report, NULL));
 }
 END_TEST
 
