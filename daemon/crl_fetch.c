@@ -395,3 +395,8 @@ void crl_fetch_stop(struct crl_fetch *f)
 		;
 	fetch_free(f);
 }
+
+const char *crl_fetch_libcurl_version(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}

@@ -27,4 +27,7 @@ MUST_USE enum status crl_fetch_start(struct crl_fetch **out,
 /* Breaks off what is under way.  NULL is fine. */
 void crl_fetch_stop(struct crl_fetch *f);
 
+/* For `relayd -V`. */
+const char *crl_fetch_libcurl_version(void);
+
 #endif

@@ -13,6 +13,7 @@
 #include "daemon/detach.h"
 #include "daemon/privs.h"
 #include "daemon/service.h"
+#include "daemon/crl_fetch.h"
 #include "net/version.h"
 #include "queue/version.h"
 #include "tls/version.h"
@@ -104,6 +105,7 @@ static int print_version(void)
 	printf("LMDB %s\n", lmdb);
 	printf("libconfuse %s\n", conf_libconfuse_version());
 	printf("libunbound %s\n", net_libunbound_version());
+	printf("libcurl %s\n", crl_fetch_libcurl_version());
 	printf("jansson %s\n", jansson_version_str());
 	return EXIT_SUCCESS;
 }
