@@ -10,10 +10,10 @@
 
 #include "conf/version.h"
 #include "daemon/check.h"
+#include "daemon/crl_fetch.h"
 #include "daemon/detach.h"
 #include "daemon/privs.h"
 #include "daemon/service.h"
-#include "daemon/crl_fetch.h"
 #include "net/version.h"
 #include "queue/version.h"
 #include "tls/version.h"
