@@ -68,7 +68,7 @@ void agenda_put(struct agenda *a, struct lane *l, int64_t mono_ms)
 	if (l->agenda_place == 0) {
 		if (a->n == a->room) {
 			a->room = a->room ? 2 * a->room : ROOM_MIN;
-			a->at = xrealloc(a->at, a->room, sizeof(*a->at));
+			a->at = xrealloc(a->at, a->room, sizeof(struct lane *));
 		}
 		set(a, a->n++, l);
 	}
