@@ -13,6 +13,7 @@
 #   O=DIR           where objects go, default build/$(VARIANT)
 #   CFLAGS, LDFLAGS added to ours
 #   TESTS=PATTERN   only tests whose path holds it
+#   BENCH=PATTERN, PAIRS=N, ...  see make bench below
 
 VARIANT ?= release
 O ?= build/$(VARIANT)
@@ -190,6 +191,10 @@ fuzz-programs: $(FUZZ_CHOSEN:%=$(O)/tests/fuzz/fuzz_%)
 # ------------------------------------------------------------------ bench
 # bench/*.c: a program each; wire.c is shared by those that talk.  They are
 # peers of relayd, not parts of it: of its archives they know what queue does.
+#
+#   BENCH=PATTERN   only scenarios whose name holds it
+#   PAIRS=N         how often relayd and each peer take turns, default 5
+#   BENCH_ARGS=...  more options of bench/run, see bench/run --help
 
 BENCH_SHARED = bench/wire.c
 BENCH_SOURCES := $(wildcard bench/*.c)
@@ -201,8 +206,13 @@ $(BENCH_PROGRAMS): %: %.o $(BENCH_SHARED:%.c=$(O)/%.o) $(call archives,queue)
 	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,queue) \
 		$(EVENT_LIBS) $(GNUTLS_LIBS) -lm
 
-.PHONY: bench-programs
+.PHONY: bench bench-programs
 bench-programs: $(BENCH_PROGRAMS)
+PAIRS ?= 5
+bench: programs bench-programs
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl bench/run \
+		--programs=$(O)/bench --pairs=$(PAIRS) \
+		$(if $(BENCH),--only='$(BENCH)') $(BENCH_ARGS)
 
 # --------------------------------------------------------------- all tests
 # Python programs are black-box tests: they run relayd and relayctl as users
