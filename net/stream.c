@@ -35,7 +35,7 @@
 #include "net/socket.h"
 
 enum {
-	READ_LEAST = 4 * 1024,
+	READ_LEAST = 16 * 1024, /* most messages are shorter */
 	READ_TURN = 64 * 1024, /* then the others have their turn */
 };
 
@@ -180,11 +180,11 @@ static void set_watch(struct event *ev, bool on)
 }
 
 /* A pause is often over before the peer says anything: the watch for reading
- * is given up only when it has woken us in vain. */
-static void watch(struct stream *s, short ready)
+ * is given up only when it has woken us in vain, that is in the pause. */
+static void watch(struct stream *s, short in_vain)
 {
 	short want = wanted(s);
-	bool lazy = s->phase == OPEN && s->paused && !(ready & EV_READ);
+	bool lazy = s->phase == OPEN && s->paused && !(in_vain & EV_READ);
 
 	if (!lazy || (want & EV_READ))
 		set_watch(&s->readable, want & EV_READ);
@@ -493,10 +493,12 @@ MUST_USE static bool finish_step(struct stream *s, short ready)
 
 static void work(struct stream *s, short ready)
 {
+	short in_vain = s->paused ? ready : 0;
+
 	if (!connect_step(s) || !push(s, ready) || !shake(s, ready) ||
 	    !pull(s, ready) || !give_up(s) || !finish_step(s, ready))
 		return;
-	watch(s, ready);
+	watch(s, in_vain);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
