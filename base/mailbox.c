@@ -2,10 +2,14 @@
 /*
  * mailbox - a list of notes under a mutex and an eventfd to wake its reader.
  *
- * The eventfd is written, within the lock, by the post that finds the list
- * empty, and read before the list is taken.  So whenever notes wait, either
- * the fd is readable or the reader is about to take them; and a reader that
- * has seen the last note may close the mailbox at once.
+ * The eventfd is written, within the lock, by the post that finds the reader
+ * watching it, and read when the list is taken.  So whenever notes wait,
+ * either the fd is readable or the reader is about to take them; and a reader
+ * that has seen the last note may close the mailbox at once.
+ *
+ * A reader that asked for the fd watches it always.  One that uses
+ * mailbox_wait does while it waits: as long as it is busy, nobody has to wake
+ * it, and neither side makes a call of the system.
  */
 #include "base/mailbox.h"
 
@@ -22,6 +26,8 @@ struct mailbox {
 	pthread_mutex_t lock;
 	struct note *first; /* under lock */
 	struct note **end; /* under lock */
+	bool watched; /* under lock: a note must make the fd readable */
+	bool rung; /* under lock: it is readable */
 	int fd;
 };
 
@@ -63,40 +69,56 @@ static void wake(int fd)
 	BUG_ON(n != sizeof(one));
 }
 
+/* Under lock: makes the fd readable if it has to be. */
+static void ring(struct mailbox *m)
+{
+	if (!m->first || !m->watched || m->rung)
+		return;
+	m->rung = true;
+	wake(m->fd);
+}
+
 void mailbox_post(struct mailbox *m, struct note *note)
 {
-	bool was_empty;
-
 	note->next = NULL;
 	pthread_mutex_lock(&m->lock);
-	was_empty = !m->first;
 	*m->end = note;
 	m->end = &note->next;
-	if (was_empty)
-		wake(m->fd);
+	ring(m);
 	pthread_mutex_unlock(&m->lock);
 }
 
-int mailbox_fd(const struct mailbox *m)
+int mailbox_fd(struct mailbox *m)
 {
+	pthread_mutex_lock(&m->lock);
+	m->watched = true;
+	ring(m);
+	pthread_mutex_unlock(&m->lock);
 	return m->fd;
+}
+
+static void quiet(int fd)
+{
+	uint64_t count;
+	ssize_t n;
+
+	do
+		n = read(fd, &count, sizeof(count));
+	while (n < 0 && errno == EINTR);
+	BUG_ON(n != sizeof(count));
 }
 
 static struct note *take_all(struct mailbox *m)
 {
 	struct note *first;
-	uint64_t count;
-	ssize_t n;
-
-	do
-		n = read(m->fd, &count, sizeof(count));
-	while (n < 0 && errno == EINTR);
-	BUG_ON(n < 0 && errno != EAGAIN);
 
 	pthread_mutex_lock(&m->lock);
 	first = m->first;
 	m->first = NULL;
 	m->end = &m->first;
+	if (m->rung)
+		quiet(m->fd);
+	m->rung = false;
 	pthread_mutex_unlock(&m->lock);
 	return first;
 }
@@ -125,7 +147,8 @@ static int poll_timeout(int64_t left_ms)
 	return (int)(left_ms < most_ms ? left_ms : most_ms);
 }
 
-size_t mailbox_wait(struct mailbox *m, int64_t timeout_ms)
+/* Until the fd is readable, or the time is over. */
+static void wait_for_fd(struct mailbox *m, int64_t timeout_ms)
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
 	struct pollfd p = {.fd = m->fd, .events = POLLIN};
@@ -140,6 +163,23 @@ size_t mailbox_wait(struct mailbox *m, int64_t timeout_ms)
 		if (n > 0 || (n == 0 && left_ms <= poll_timeout(left_ms)))
 			break;
 		BUG_ON(n < 0 && errno != EINTR);
+	}
+}
+
+size_t mailbox_wait(struct mailbox *m, int64_t timeout_ms)
+{
+	bool was_watched, empty;
+
+	pthread_mutex_lock(&m->lock);
+	empty = !m->first;
+	was_watched = m->watched;
+	m->watched = was_watched || empty;
+	pthread_mutex_unlock(&m->lock);
+	if (empty) {
+		wait_for_fd(m, timeout_ms);
+		pthread_mutex_lock(&m->lock);
+		m->watched = was_watched;
+		pthread_mutex_unlock(&m->lock);
 	}
 	return mailbox_run(m);
 }

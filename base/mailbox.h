@@ -27,13 +27,14 @@ MUST_USE enum status mailbox_open(struct mailbox **out, struct err *e);
 void mailbox_close(struct mailbox *m);   /* NULL is fine; must be empty */
 
 void mailbox_post(struct mailbox *m, struct note *note);
-/* Readable while notes may wait; for poll() or an event loop. */
-int mailbox_fd(const struct mailbox *m);
+/* From the first call on readable while notes wait; for poll() or an event
+ * loop. */
+int mailbox_fd(struct mailbox *m);
 /* Runs the notes that were posted before the call; returns how many.
- * Clears the fd first, so no wake-up is lost. */
+ * Clears the fd with it, so no wake-up is lost. */
 size_t mailbox_run(struct mailbox *m);
-/* Waits until the fd is readable or timeout_ms passed (-1: for ever), then
- * runs the notes; returns how many. For threads without an event loop. */
+/* Waits for a note until timeout_ms passed (-1: for ever), then runs those
+ * that are there; returns how many. For threads without an event loop. */
 size_t mailbox_wait(struct mailbox *m, int64_t timeout_ms);
 
 #endif

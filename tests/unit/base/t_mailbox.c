@@ -76,6 +76,28 @@ START_TEST(runs_in_order)
 }
 END_TEST
 
+/* Nobody is woken for them, and they are not forgotten. */
+START_TEST(what_came_before_the_wait_is_there)
+{
+	struct mailbox *m = open_mailbox();
+
+	for (unsigned i = 0; i < 2; i++) {
+		post(m, 1, 2 * i);
+		post(m, 1, 2 * i + 1);
+		ck_assert_uint_eq(mailbox_wait(m, -1), 2);
+	}
+	ck_assert_uint_eq(mailbox_wait(m, 1), 0);
+	post(m, 1, 4);
+	ck_assert(is_readable(m));
+	ck_assert_uint_eq(mailbox_wait(m, -1), 1);
+	ck_assert(!is_readable(m));
+	post(m, 1, 5);
+	ck_assert(is_readable(m));
+	ck_assert_uint_eq(mailbox_run(m), 1);
+	mailbox_close(m);
+}
+END_TEST
+
 struct echo {
 	struct note note;
 	struct mailbox *m;
@@ -163,6 +185,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, runs_in_order);
+	tcase_add_test(tc, what_came_before_the_wait_is_there);
 	tcase_add_test(tc, a_note_may_post_itself_again);
 	tcase_add_test(tc, many_threads_post);
 	tcase_add_test_raise_signal(tc, closing_a_full_one_is_a_bug, SIGABRT);
