@@ -90,13 +90,16 @@ static bool is_elsewhere(const struct outbound *o,
 	return elsewhere;
 }
 
-static void move(struct settlement *s, const struct conf_route *route,
-		 const struct recipient *r)
+/* *s is made with the first one: most messages need none. */
+static void move(struct outbound *o, struct settlement **s,
+		 const struct conf_route *route, const struct recipient *r)
 {
 	struct place place;
 
+	if (!*s)
+		*s = begin_settlement(o);
 	place_init(&place, route, r->address);
-	settlement_moved(s, r, place.lane, place.destination);
+	settlement_moved(*s, r, place.lane, place.destination);
 	place_release(&place);
 }
 
@@ -106,7 +109,7 @@ static void pick_recipients(struct outbound *o)
 {
 	const struct conf *conf = o->delivery->snapshot->conf;
 	struct message *m = o->message;
-	struct settlement *moved = begin_settlement(o);
+	struct settlement *moved = NULL;
 
 	o->recipients = xcalloc(m->nrecipients, sizeof(struct recipient *));
 	o->addresses = xcalloc(m->nrecipients, sizeof(char *));
@@ -121,7 +124,7 @@ static void pick_recipients(struct outbound *o)
 			continue;
 		const struct conf_route *route = route_for(conf, r->address);
 		if (route && is_elsewhere(o, route, r)) {
-			move(moved, route, r);
+			move(o, &moved, route, r);
 			continue;
 		}
 		size_t n = o->nrecipients++;
@@ -130,7 +133,8 @@ static void pick_recipients(struct outbound *o)
 		o->orcpts[n] = r->orcpt;
 		o->notifies[n] = r->notify;
 	}
-	settlement_submit(moved);
+	if (moved)
+		settlement_submit(moved);
 }
 
 /* The message can't be had: gone with an operator's remove (then this changes

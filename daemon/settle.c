@@ -40,7 +40,8 @@ struct settlement {
 	struct relay *relay;
 	struct attempt attempt; /* its strings are owned */
 	int64_t now_ms; /* wall, of all outcomes ... */
-	uint32_t jitter; /* ... so that a message stays together */
+	uint32_t jitter; /* ... so that a message stays together; 0: not
+			  * drawn yet */
 	struct change *changes; /* their strings are owned */
 	size_t nchanges;
 	struct event *events; /* of some of the changes */
@@ -67,7 +68,6 @@ struct settlement *settlement_new(struct relay *relay, uint64_t id,
 	s->underway = UNDERWAY_NONE;
 	s->attempt = *attempt;
 	s->now_ms = clock_wall_ms();
-	s->jitter = random32();
 	s->attempt.destination = xstrdup(or_empty(attempt->destination));
 	s->attempt.address = xstrdup(or_empty(attempt->address));
 	s->attempt.tls = xstrdup(or_empty(attempt->tls));
@@ -243,13 +243,14 @@ static bool stops_clock(enum cause cause)
 	return false;
 }
 
-static int64_t retry_due_ms(const struct settlement *s,
-			    const struct recipient *r)
+static int64_t retry_due_ms(struct settlement *s, const struct recipient *r)
 {
 	const struct conf_durations *list = s->attempt.route
 						    ? &s->attempt.route->retry
 						    : &s->attempt.queue->retry;
 
+	while (s->jitter == 0)
+		s->jitter = random32();
 	return s->now_ms +
 	       retry_pause_ms(list->at_ms, list->n, r->attempts, s->jitter);
 }
