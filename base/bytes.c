@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { BUF_FIRST_CAP = 64 };
+enum { BUF_FIRST_CAP = 64, PRINT_ROOM = 64 };
 
 struct span span_of(const char *s)
 {
@@ -206,18 +206,23 @@ static bool buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 
 static bool buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t left = b->max - b->len;
+	size_t n = left < PRINT_ROOM ? left : PRINT_ROOM;
 	va_list again;
-	char *room;
+	char *room = buf_room(b, n);
 	int len;
 
+	/* Most texts are short: then once is enough. */
 	va_copy(again, ap);
-	len = vsnprintf(NULL, 0, fmt, again);
+	len = vsnprintf(room, n + 1, fmt, again);
 	va_end(again);
 	BUG_ON(len < 0);
-	room = buf_room(b, (size_t)len);
-	if (!room)
-		return false;
-	vsnprintf(room, (size_t)len + 1, fmt, ap);
+	if ((size_t)len > n) {
+		room = buf_room(b, (size_t)len);
+		if (!room)
+			return false;
+		vsnprintf(room, (size_t)len + 1, fmt, ap);
+	}
 	b->len += (size_t)len;
 	return true;
 }

@@ -25,6 +25,7 @@
 enum {
 	VALUE_MAX = 2048, /* bytes of a value before escaping */
 	LINE_MAX_BYTES = 16384,
+	LINE_USUAL_BYTES = 512,
 	LINE_END_ROOM = 2, /* "}" and the line end */
 	RING_LINES = 64,
 	RING_LINE_MAX = 1024, /* longer lines are cut in the ring */
@@ -201,9 +202,11 @@ static void add_field(struct buf *b, enum log_format format,
 	if (f->type == LOG_STR && !f->str.at)
 		return;
 	if (format == LOG_JSON)
-		fits = buf_printf(b, "%s\"%s\":", before ? "," : "{", f->key);
+		fits = buf_add(b, before ? SPAN(",\"") : SPAN("{\"")) &&
+		       buf_add(b, span_of(f->key)) && buf_add(b, SPAN("\":"));
 	else
-		fits = buf_printf(b, "%s%s=", before ? " " : "", f->key);
+		fits = (!before || buf_add(b, SPAN(" "))) &&
+		       buf_add(b, span_of(f->key)) && buf_add(b, SPAN("="));
 	if (!fits || !add_value(b, format, f))
 		b->len = before;
 }
@@ -254,6 +257,7 @@ void log_fields(enum log_level level, uint64_t msg_id, const char *event,
 	bool fits;
 
 	buf_init(&line, LINE_MAX_BYTES);
+	BUG_ON(!buf_room(&line, LINE_USUAL_BYTES));
 	add_head(&line, format, level, msg_id);
 	add_field(&line, format, &F_STR("event", event));
 	for (; fields->key; fields++)
