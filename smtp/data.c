@@ -40,20 +40,67 @@ static void emit(struct data_in *d, struct span s, struct buf *out)
 	d->bytes += s.len;
 }
 
-/* How many bytes at the front of s need no thought. */
-static size_t plain_run(struct data_in *d, struct span s)
-{
-	unsigned char seen = 0;
-	size_t n;
+/* All of a word's bytes at once: is one of them b? */
+#define EACH(b) (UINT64_C(0x0101010101010101) * (b))
 
-	for (n = 0; n < s.len; n++) {
+static bool has_zero(uint64_t word)
+{
+	return ((word - EACH(0x01)) & ~word & EACH(0x80)) != 0;
+}
+
+static bool needs_thought(uint64_t word)
+{
+	return has_zero(word ^ EACH('\r')) || has_zero(word ^ EACH('\n')) ||
+	       has_zero(word);
+}
+
+/* How many bytes at the front of s are neither CR nor LF nor NUL; adds their
+ * bits to *seen. */
+static size_t plain_run(struct span s, uint64_t *seen)
+{
+	uint64_t word;
+	size_t n = 0;
+
+	for (; s.len - n >= sizeof(word); n += sizeof(word)) {
+		memcpy(&word, s.at + n, sizeof(word));
+		if (needs_thought(word))
+			break;
+		*seen |= word;
+	}
+	for (; n < s.len; n++) {
 		unsigned char c = (unsigned char)s.at[n];
 
-		if (c <= '\r' && (c == '\r' || c == '\n' || c == '\0'))
+		if (c == '\r' || c == '\n' || c == '\0')
 			break;
-		seen |= c;
+		*seen |= c;
 	}
-	if (seen & 0x80)
+	return n;
+}
+
+static bool ends_line(struct span s, size_t at)
+{
+	return s.len - at >= 2 && s.at[at] == '\r' && s.at[at + 1] == '\n';
+}
+
+/* How many bytes at the front of s may be taken together: whole lines and the
+ * beginning of another, up to a dot at a line's start, or what is a fault.
+ * *at_start: they end a line. */
+static size_t clean_run(struct data_in *d, struct span s, bool *at_start)
+{
+	uint64_t seen = 0;
+	size_t n = 0, run;
+
+	*at_start = false;
+	do {
+		run = plain_run(span_skip(s, n), &seen);
+		n += run;
+		*at_start = *at_start && run == 0;
+		if (!ends_line(s, n))
+			break;
+		n += 2;
+		*at_start = true;
+	} while (n < s.len && s.at[n] != '.');
+	if (seen & EACH(0x80))
 		d->has_8bit = true;
 	return n;
 }
@@ -62,9 +109,10 @@ static void in_line(struct data_in *d, struct span *in, struct buf *out)
 {
 	size_t room = out->max - out->len;
 	struct span s = {in->at, in->len < room ? in->len : room};
-	size_t n = plain_run(d, s);
+	bool at_start;
+	size_t n = clean_run(d, s, &at_start);
 
-	d->state = IN_LINE;
+	d->state = at_start ? LINE_START : IN_LINE;
 	if (n == 0) {
 		n = 1;
 		if (s.at[0] == '\r')
@@ -171,24 +219,36 @@ void data_out_init(struct data_out *d)
 	*d = (struct data_out){.at_line_start = true};
 }
 
+/* How many bytes at the front of s, not empty, have no dot at the start of a
+ * line behind their first. */
+static size_t undotted(struct span s)
+{
+	const char *at = s.at, *end = s.at + s.len;
+
+	while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		at++;
+		if (at == end || *at == '.')
+			return (size_t)(at - s.at);
+	}
+	return s.len;
+}
+
 void data_out_feed(struct data_out *d, struct span *in, struct buf *out)
 {
 	while (in->len > 0 && out->len < out->max) {
 		size_t room = out->max - out->len;
 		struct span run = {in->at, in->len < room ? in->len : room};
-		const char *lf;
 
 		if (d->at_line_start && in->at[0] == '.') {
 			BUG_ON(!buf_add(out, SPAN(".")));
 			d->at_line_start = false;
 			continue;
 		}
-		lf = memchr(run.at, '\n', run.len);
-		if (lf != NULL)
-			run.len = (size_t)(lf - run.at) + 1;
+		run.len = undotted(run);
 		BUG_ON(!buf_add(out, run));
-		d->at_line_start = lf != NULL &&
-				   (run.len > 1 ? lf[-1] == '\r' : d->after_cr);
+		d->at_line_start = run.at[run.len - 1] == '\n' &&
+				   (run.len > 1 ? run.at[run.len - 2] == '\r'
+						: d->after_cr);
 		d->after_cr = run.at[run.len - 1] == '\r';
 		*in = span_skip(*in, run.len);
 	}

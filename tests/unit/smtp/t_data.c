@@ -211,6 +211,47 @@ START_TEST(exhaustive)
 }
 END_TEST
 
+/* Long texts, which are looked at many bytes at once, come out as they do
+ * byte by byte. */
+START_TEST(whole_or_by_byte)
+{
+	static const char letters[] = "abcdefghijk..\r\r\r\r\n\n\n\n\0\xe4";
+	uint32_t dice = 1;
+
+	for (int round = 0; round < 300; round++) {
+		char text[64];
+		struct span wire = {text, sizeof(text)};
+		const size_t cuts[2] = {wire.len, wire.len};
+		struct buf whole, single;
+		struct data_in a, b;
+
+		for (size_t i = 0; i < wire.len; i++) {
+			dice = dice * 1664525 + 1013904223;
+			text[i] = dice >> 30 ? 'x'
+					     : letters[(dice >> 8) %
+						       (sizeof(letters) - 1)];
+			if (i > 0 && text[i] == '\n' && dice & 64)
+				text[i - 1] = '\r';
+		}
+		buf_init(&whole, SIZE_MAX - 1);
+		buf_init(&single, SIZE_MAX - 1);
+		ck_assert_uint_eq(decode(&a, wire, cuts, ROOM, &whole),
+				  decode(&b, wire, cuts, 1, &single));
+		ck_assert(span_eq(buf_span(&whole), buf_span(&single)));
+		ck_assert(a.fault == b.fault && a.has_bare == b.has_bare);
+		ck_assert(a.has_8bit == b.has_8bit && a.bytes == b.bytes);
+		ck_assert(a.done == b.done && a.state == b.state);
+		buf_clear(&whole);
+		buf_clear(&single);
+		encode(wire, cuts, ROOM, &whole);
+		encode(wire, cuts, 1, &single);
+		ck_assert(span_eq(buf_span(&whole), buf_span(&single)));
+		buf_release(&whole);
+		buf_release(&single);
+	}
+}
+END_TEST
+
 START_TEST(eight_bit)
 {
 	size_t cuts[2] = {0, 0};
@@ -332,6 +373,7 @@ int main(void)
 	tcase_add_test(tc, needless_stuffing);
 	tcase_add_loop_test(tc, smuggling, 0, ARRAY_LEN(smuggled));
 	tcase_add_test(tc, exhaustive);
+	tcase_add_test(tc, whole_or_by_byte);
 	tcase_add_test(tc, eight_bit);
 	tcase_add_test(tc, odd_ends);
 	tcase_add_test(tc, no_room_for_the_end);
