@@ -14,8 +14,8 @@
  *
  * A resubmission also makes the dispatcher forget what holds mail back: after
  * the last write, so that what it says it resubmitted is what it found waiting,
- * and before that whenever FORGET_EVERY messages are durable, so that a large
- * one does not wait for its own end.
+ * and before that when the first FORGET_FIRST, and then whenever FORGET_EVERY
+ * messages are durable, so that a large one does not wait for its own end.
  *
  * The audit's entry goes to the writer in front of the edits of each page, and
  * once more with the final counts.
@@ -36,7 +36,8 @@
 enum {
 	PAGE = 256, /* messages in one go */
 	PAGE_RECIPIENTS = 2048, /* and recipients */
-	FORGET_EVERY = 10000, /* messages resubmitted */
+	FORGET_FIRST = 1000, /* messages resubmitted */
+	FORGET_EVERY = 10000,
 	REQUEST_LOGGED_MAX = 512,
 };
 
@@ -484,7 +485,7 @@ static void act(struct call *c)
 	}
 	if (w->order.verb == &verb_resubmit && !w->begun) {
 		w->begun = true;
-		w->forget_at = FORGET_EVERY;
+		w->forget_at = FORGET_FIRST;
 		call_ask(c, ORDER_RESUBMIT_BEGINS, NULL, submit);
 		return;
 	}

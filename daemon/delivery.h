@@ -57,7 +57,8 @@ struct delivery {
 	bool     connected;              /* the policy was met: it is up */
 	unsigned succeeded;              /* messages taken by the peer since the
 					    last throw */
-	bool     failed;                 /* `failure` condemns the destination */
+	bool     failed;                 /* `failure` condemns the destination,
+					    or asks us to slow down */
 	struct failure failure;
 	char    *address;                /* tried last, "192.0.2.1:25"; owned */
 	char    *certificate;            /* the peer's, for the trace; owned */
@@ -71,6 +72,7 @@ struct delivery {
 	struct dispatch *dispatch;       /* where it comes back */
 	struct delivery *next;           /* the dispatcher's lists */
 	struct lane     *lane;
+	struct pace     *pace;           /* of its service; borrowed */
 	unsigned         given;          /* jobs of this throw */
 	unsigned         messages;       /* given to this connection so far */
 	bool             away;           /* thrown to the worker */

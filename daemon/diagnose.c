@@ -226,8 +226,13 @@ static bool is_blocklisted(const struct reply *r)
 	       says(r, "blacklist") || says(r, "dnsbl") || says(r, "spamhaus");
 }
 
+/* Exchange Online: X.7.500 to X.7.599, "server busy", and X.7.230, a server of
+ * ours that it thinks too old. */
 static bool is_throttled(const struct reply *r)
 {
+	if (r->class && r->subject == 7 &&
+	    ((r->detail >= 500 && r->detail <= 599) || r->detail == 230))
+		return true;
 	return says(r, "too many connections") || says(r, "rate limit") ||
 	       says(r, "server busy") || says(r, "throttl") ||
 	       says(r, "too busy");
@@ -461,6 +466,20 @@ bool diagnose_needs(const struct needs *needs, const char *host,
 		return false;
 	}
 	return true;
+}
+
+bool failure_is_throttle(const struct failure *f)
+{
+	bool policy = strncmp(f->enhanced, "4.7.", 4) == 0;
+
+	if (f->cause != CAUSE_IS_PEER_THROTTLED || f->status != ST_TEMP ||
+	    strcasestr(f->reply, "too many"))
+		return false;
+	if (f->reach == AT_RECIPIENT)
+		return policy;
+	return policy || strcasestr(f->reply, "busy") ||
+	       strcasestr(f->reply, "throttl") ||
+	       strcasestr(f->reply, "rate limit");
 }
 
 bool reply_is_too_many(const struct reply *r)

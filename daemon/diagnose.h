@@ -80,6 +80,10 @@ struct needs {
 MUST_USE bool diagnose_needs(const struct needs *needs, const char *host,
 			     unsigned offers, uint64_t size_limit,
 			     struct failure *out);
+/* Is the whole service too busy for us?  4.7.X of one that throttles, and what
+ * says so in words; not one connection or error too many, and not a recipient's
+ * own trouble. */
+bool failure_is_throttle(const struct failure *f);
 /* "Too many recipients", of those in one transaction: RFC 5321 4.5.3.1.10. */
 bool reply_is_too_many(const struct reply *r);
 

@@ -265,7 +265,10 @@ static void obey(struct dispatch *d, struct dispatch_question *q,
 	switch (q->order) {
 	case ORDER_VIEW:
 	case ORDER_CHECK:
+		return;
 	case ORDER_RESUBMIT_BEGINS:
+		/* What comes now may be very much more than before. */
+		ramp_start(&dest->ramp);
 		return;
 	case ORDER_PROBE:
 		if (dest->state != DESTINATION_FAILING)
@@ -337,6 +340,7 @@ static void on_asked(struct note *note)
 					    sizeof(*q->views));
 			destination_view(dest, mono_ms, wall_ms,
 					 &q->views[q->nviews]);
+			pace_show(d, dest, &q->views[q->nviews]);
 			q->views[q->nviews++].lane = xstrdup(l->name);
 		}
 	memory_asked(d, q);
@@ -344,6 +348,8 @@ static void on_asked(struct note *note)
 		dispatch_forget_dns(d);
 	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
 		crl_cache_forget(d->relay->crls);
+	if (q->order == ORDER_FORGET || q->order == ORDER_RESUBMIT_ENDS)
+		paces_resume(d);
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
 	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
 	sentinel_asked(d, q);
@@ -653,6 +659,7 @@ void dispatch_close(struct dispatch *d)
 		lane_free(l);
 	}
 	agenda_release(&d->agenda);
+	paces_close(d);
 	memory_close(d);
 	snapshot_unref(d->snapshot);
 	mailbox_close(d->mail);

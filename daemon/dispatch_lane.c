@@ -183,6 +183,7 @@ static struct attempt no_attempt(const struct dispatch *d, const struct lane *l)
 static void block(struct dispatch *d, struct lane *l)
 {
 	const struct attempt attempt = no_attempt(d, l);
+	const struct pace *pace = dispatch_pause(d, l);
 	struct failure failure;
 
 	/* What an operator resubmits this very moment is not deferred again
@@ -190,6 +191,10 @@ static void block(struct dispatch *d, struct lane *l)
 	if (d->resubmits > 0)
 		return;
 	destination_failure(l->destinations[0], &failure);
+	if (pace) {
+		pace_failure(pace, &failure);
+		dispatch_wake_at(d, pace->pause_until_mono_ms);
+	}
 	refill(d, l, false);
 	while (l->ready && l->nblocked < BLOCKED_MAX)
 		defer_job(d, lane_take_ready(l), &attempt, &failure);
@@ -283,6 +288,7 @@ static struct delivery *new_delivery(struct dispatch *d, struct lane *l,
 	v->lane_name = xstrdup(l->name);
 	v->dispatch = d;
 	v->lane = l;
+	v->pace = pace_enter(d, dest);
 	dest->connections++;
 	l->deliveries++;
 	d->deliveries++;
@@ -371,8 +377,11 @@ static void give(struct dispatch *d, struct lane *l, struct destination *dest)
 				dispatch_wake_at(d, dest->pause_until_mono_ms);
 			return;
 		}
-		struct delivery *v = take_parked(d, l, dest);
-		if (!v && dest->connections >= dest->route->max_connections)
+		struct delivery *v = NULL;
+		if (dispatch_may(d, dest, PACE_USE))
+			v = take_parked(d, l, dest);
+		if (!v && (dest->connections >= dest->route->max_connections ||
+			   !dispatch_may(d, dest, PACE_OPEN)))
 			return;
 		if (!v)
 			v = new_delivery(d, l, dest);
@@ -488,7 +497,7 @@ void lane_advance(struct dispatch *d, struct lane *l)
 	} else {
 		for (size_t i = 0; i < l->ndestinations; i++)
 			look_at_destination(d, l, l->destinations[i]);
-		struct destination *up = lane_up(l);
+		struct destination *up = dispatch_up(d, l);
 		if (up) {
 			refill(d, l, true);
 			give(d, l, up);
@@ -525,7 +534,10 @@ static void hear_of_destination(struct dispatch *d, struct lane *l,
 	dispatch_note_lists(dest, v);
 	for (; v->succeeded > 0; v->succeeded--)
 		ramp_succeeded(&dest->ramp, dest->route->max_connections);
-	if (v->failed && v->failure.reach == AT_DESTINATION) {
+	if (v->failed && dest->state == DESTINATION_UP &&
+	    failure_is_throttle(&v->failure)) {
+		dispatch_slow(d, dest, v);
+	} else if (v->failed && v->failure.reach == AT_DESTINATION) {
 		if (dispatch_awaits_lists(d, dest, v))
 			return;
 		bool fell = destination_fails(
@@ -558,7 +570,7 @@ static void release_job(struct dispatch *d, struct job *j)
 static void take_back(struct dispatch *d, struct lane *l, struct delivery *v)
 {
 	bool over = v->failed && !v->connected &&
-		    (v->failure.reach == AT_SELF || !lane_up(l));
+		    (v->failure.reach == AT_SELF || !dispatch_up(d, l));
 	const struct attempt attempt = {
 		.queue = &d->snapshot->conf->queue,
 		.route = l->route,
@@ -601,6 +613,7 @@ void lane_returned(struct dispatch *d, struct delivery *v)
 
 	v->away = false;
 	dispatch_touch(d, l);
+	pace_succeeded(v->pace, v->succeeded, v->route->max_connections);
 	/* Under an older configuration it has nothing to tell. */
 	if (v->snapshot == d->snapshot)
 		dest = lane_destination(l, v->destination);
@@ -616,6 +629,7 @@ void lane_returned(struct dispatch *d, struct delivery *v)
 	v->given = 0;
 	take_back(d, l, v);
 	if (v->report == DELIVERY_OVER) {
+		pace_leave(d, v->pace);
 		l->deliveries--;
 		d->deliveries--;
 		delivery_free(v);

@@ -82,16 +82,16 @@ static void look_at_books(struct dispatch *d)
 /* ------- overdue mail */
 
 /* Could something be given out, and is nobody at work? */
-static bool is_idle(const struct lane *l)
+static bool is_idle(struct dispatch *d, struct lane *l)
 {
-	int64_t now = clock_mono_ms();
+	struct destination *up = dispatch_up(d, l);
 
 	if (!l->route || l->deliveries > 0 || l->nblocked > 0 || l->asking ||
 	    l->refused)
 		return false;
-	for (size_t i = 0; i < l->ndestinations; i++)
-		if (l->destinations[i]->state == DESTINATION_UP)
-			return destination_room(l->destinations[i], now) > 0;
+	if (up)
+		return destination_room(up, clock_mono_ms()) > 0 &&
+		       dispatch_may(d, up, PACE_OPEN);
 	return l->domain != NULL && l->ndestinations == 0;
 }
 
@@ -179,7 +179,7 @@ static void look_at_lane(struct dispatch *d, struct lane *l)
 	l->looked_mono_ms = now;
 	for (size_t i = 0; i < l->ndestinations; i++)
 		look_at_destination(d, l, l->destinations[i]);
-	if (is_idle(l)) {
+	if (is_idle(d, l)) {
 		n = count_due(d, l, WAIT_TIME, before_ms, &oldest_ms);
 		n += count_due(d, l, WAIT_DESTINATION, INT64_MAX, &oldest_ms);
 	}

@@ -4,6 +4,7 @@
  *
  *	dispatch.c          the thread, its notes and its turn
  *	dispatch_lane.c     reads ahead, gives out, defers what is blocked
+ *	dispatch_pace.c     services that ask us to slow down
  *	dispatch_mx.c       the hosts of lanes where MX decides
  *	dispatch_memory.c   what is written down of destinations
  *	dispatch_exception.c  what operators let destinations get away with
@@ -22,6 +23,7 @@
 #include "base/thread.h"
 #include "daemon/agenda.h"
 #include "daemon/lane.h"
+#include "daemon/pace.h"
 
 struct dispatch {
 	struct relay    *relay;
@@ -38,6 +40,7 @@ struct dispatch {
 	struct note end;
 	unsigned resubmits;              /* under way */
 	struct mx_query *queries;        /* under way */
+	struct pace     *paces;          /* hash; of services */
 	int64_t  lists_mono_ms;          /* a revocation list changed last */
 	struct suspension *suspensions;  /* hash, of every suspended name */
 	unsigned dns_epoch;              /* answers asked for in another one
@@ -111,6 +114,32 @@ void lane_advance(struct dispatch *d, struct lane *l);
 void lane_returned(struct dispatch *d, struct delivery *delivery);
 /* Says QUIT to every parked connection. */
 void lane_unpark(struct lane *l);
+
+/* dispatch_pace.c */
+/* The pace of its service, with one connection more; until pace_leave. */
+struct pace *pace_enter(struct dispatch *d, const struct destination *dest);
+void pace_leave(struct dispatch *d, struct pace *p);
+/* The first destination that is up and whose service does not pause; NULL:
+ * none. */
+struct destination *dispatch_up(struct dispatch *d, struct lane *l);
+/* The pace of one that is up and whose service does pause; NULL: none. */
+const struct pace *dispatch_pause(const struct dispatch *d,
+				  const struct lane *l);
+enum pace_use { PACE_OPEN, PACE_USE };
+/* May another connection be opened, or one that there is be used?  If not, the
+ * lane is looked at again when it may. */
+bool dispatch_may(struct dispatch *d, const struct destination *dest,
+		  enum pace_use use);
+/* What the delivery met asks us to slow down. */
+void dispatch_slow(struct dispatch *d, const struct destination *dest,
+		   struct delivery *v);
+/* No service pauses any more. */
+void paces_resume(struct dispatch *d);
+void pace_show(const struct dispatch *d, const struct destination *dest,
+	       struct destination_view *view);
+/* Forgets what has not been needed for long. */
+void paces_trim(struct dispatch *d);
+void paces_close(struct dispatch *d);
 
 /* dispatch_mx.c: lanes where MX decides. */
 /* Asks for the hosts unless it is known or asked already; false: nothing can be

@@ -296,6 +296,7 @@ static void trim(struct dispatch *d)
 	int64_t now_ms = clock_wall_ms();
 	struct trim *t = xcalloc(1, sizeof(*t));
 
+	paces_trim(d);
 	t->dispatch = d;
 	t->write.op = (struct store_op){
 		.verb = STORE_TRIM,

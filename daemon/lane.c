@@ -168,14 +168,6 @@ struct destination *lane_destination(struct lane *l, const char *name)
 	return NULL;
 }
 
-struct destination *lane_up(struct lane *l)
-{
-	for (size_t i = 0; i < l->ndestinations; i++)
-		if (l->destinations[i]->state == DESTINATION_UP)
-			return l->destinations[i];
-	return NULL;
-}
-
 bool lane_is_idle(const struct lane *l)
 {
 	return !l->ready && l->nblocked == 0 && l->deliveries == 0 &&

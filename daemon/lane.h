@@ -94,8 +94,6 @@ void lane_set_unknown(struct lane *l, const struct failure *f,
 /* Is it a destination of that kind? */
 bool lane_is_unknown(const struct lane *l, const struct destination *d);
 struct destination *lane_destination(struct lane *l, const char *name);
-/* The first one that is up; NULL: none. */
-struct destination *lane_up(struct lane *l);
 /* Nothing of it is in hand, under way, or known to wait. */
 bool lane_is_idle(const struct lane *l);
 /* What is in hand and not yet given. */

@@ -253,8 +253,10 @@ void outbound_address_failed(struct outbound *o, const struct failure *f)
 		return;
 	}
 	o->clear_cause = CAUSE_IS_NONE;
-	/* Other addresses won't like our secret better. */
-	if (f->reach != AT_SELF && f->cause != CAUSE_IS_AUTH_FAILED) {
+	/* Other addresses won't like our secret better, and those of a busy
+	 * service are as busy. */
+	if (f->reach != AT_SELF && f->cause != CAUSE_IS_AUTH_FAILED &&
+	    !failure_is_throttle(f)) {
 		if (o->naddrs > 0 && ++o->at < o->naddrs) {
 			outbound_try_address(o);
 			return;

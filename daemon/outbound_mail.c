@@ -353,7 +353,7 @@ static void give_back(struct outbound *o, size_t at)
 }
 
 /* Settles what was answered, and the rest by `broken` (NULL: there is no
- * rest).  A failure that condemns the destination is reported once. */
+ * rest).  A failure that concerns more than this mail is reported once. */
 static void settle_results(struct outbound *o, const struct failure *broken)
 {
 	struct delivery *d = o->delivery;
@@ -390,7 +390,8 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 		}
 		settlement_failed(s, o->recipients[i], &failure,
 				  uncertain && !results[i].reply.code);
-		if (failure.reach == AT_DESTINATION) {
+		if (failure.reach == AT_DESTINATION ||
+		    failure_is_throttle(&failure)) {
 			d->failed = true;
 			d->failure = failure;
 		}

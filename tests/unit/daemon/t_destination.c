@@ -165,7 +165,7 @@ START_TEST(test_reload_keeps_what_is_the_same)
 	ck_assert_uint_eq(l->ndestinations, 2);
 	ck_assert_str_eq(l->destinations[1]->name, "out/b.example:2525");
 	(void)destination_fails(l->destinations[0], &expired, 1000, 0, 0);
-	ck_assert_ptr_eq(lane_up(l), l->destinations[1]);
+	ck_assert_int_eq(l->destinations[1]->state, DESTINATION_UP);
 
 	lane_set_route(l, &same);
 	ck_assert_int_eq(l->destinations[0]->state, DESTINATION_FAILING);
@@ -178,7 +178,6 @@ START_TEST(test_reload_keeps_what_is_the_same)
 
 	lane_set_route(l, NULL);
 	ck_assert_uint_eq(l->ndestinations, 0);
-	ck_assert_ptr_null(lane_up(l));
 	lane_free(l);
 }
 END_TEST

@@ -436,6 +436,36 @@ START_TEST(test_too_many)
 }
 END_TEST
 
+START_TEST(test_who_is_too_busy)
+{
+	static const struct {
+		struct failure f;
+		bool busy;
+	} said[] = {
+		{{ST_TEMP, AT_MESSAGE, CAUSE_IS_PEER_THROTTLED, "4.7.500",
+		  "451 4.7.500 Server busy" }, true},
+		{{ST_TEMP, AT_DESTINATION, CAUSE_IS_PEER_THROTTLED, "4.7.0",
+		  "421 4.7.0 Try again later"}, true},
+		{{ST_TEMP, AT_DESTINATION, CAUSE_IS_PEER_THROTTLED, "4.3.2",
+		  "421 4.3.2 The server is too busy"}, true},
+		{{ST_TEMP, AT_RECIPIENT, CAUSE_IS_PEER_THROTTLED, "4.7.28",
+		  "450 4.7.28 rate limit"}, true},
+		{{ST_TEMP, AT_RECIPIENT, CAUSE_IS_PEER_THROTTLED, "4.2.1",
+		  "450 4.2.1 rate limit of the mailbox"}, false},
+		{{ST_TEMP, AT_DESTINATION, CAUSE_IS_PEER_THROTTLED, "4.3.2",
+		  "421 4.3.2 Service not available"}, false},
+		{{ST_TEMP, AT_DESTINATION, CAUSE_IS_PEER_THROTTLED, "4.7.0",
+		  "421 4.7.0 Too many connections"}, false},
+		{{ST_TEMP, AT_MESSAGE, CAUSE_IS_PEER_DEFERRED, "4.7.1",
+		  "451 4.7.1 Greylisted"}, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(said); i++)
+		ck_assert_msg(failure_is_throttle(&said[i].f) == said[i].busy,
+			      "%s", said[i].f.reply);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("diagnose");
@@ -445,6 +475,7 @@ int main(void)
 	tcase_add_test(tc, test_peers_words_are_kept);
 	tcase_add_loop_test(tc, test_needs, 0, (int)ARRAY_LEN(need_rows));
 	tcase_add_test(tc, test_too_many);
+	tcase_add_test(tc, test_who_is_too_busy);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
