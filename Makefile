@@ -261,6 +261,17 @@ cover:
 	gcovr --root . --exclude 'tests/.*' --object-directory build/cover \
 		--print-summary --html-details build/cover/index.html
 
+# ------------------------------------------------------------------- bench
+# bench/*.c: programs that make or take load; see docs/PERFORMANCE.md.
+
+BENCH_SEED = $(O)/bench/seed
+$(BENCH_SEED): $(O)/bench/seed.o $(call archives,queue)
+	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,queue)
+
+.PHONY: million
+million: programs $(BENCH_SEED)
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl SEED=$(BENCH_SEED) bench/million
+
 # -------------------------------------------------------------------- lint
 # Each can be run alone; tools/packages says what they need.
 
