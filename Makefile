@@ -214,6 +214,12 @@ bench: programs bench-programs
 		--programs=$(O)/bench --pairs=$(PAIRS) \
 		$(if $(BENCH),--only='$(BENCH)') $(BENCH_ARGS)
 
+# A queue of a million messages: 6 GB under TMPDIR, ten minutes.
+.PHONY: million
+million: programs bench-programs
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl SEED=$(O)/bench/seed \
+		bench/million
+
 # --------------------------------------------------------------- all tests
 # Python programs are black-box tests: they run relayd and relayctl as users
 # do, against real peers.
@@ -260,17 +266,6 @@ cover:
 	$(MAKE) VARIANT=cover check
 	gcovr --root . --exclude 'tests/.*' --object-directory build/cover \
 		--print-summary --html-details build/cover/index.html
-
-# ------------------------------------------------------------------- bench
-# bench/*.c: programs that make or take load; see docs/PERFORMANCE.md.
-
-BENCH_SEED = $(O)/bench/seed
-$(BENCH_SEED): $(O)/bench/seed.o $(call archives,queue)
-	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,queue)
-
-.PHONY: million
-million: programs $(BENCH_SEED)
-	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl SEED=$(BENCH_SEED) bench/million
 
 # -------------------------------------------------------------------- lint
 # Each can be run alone; tools/packages says what they need.

@@ -47,26 +47,28 @@ static const struct {
 	enum cause cause;
 	enum rcpt_wait wait;
 	const char *reply;
-} tls_causes[] = {
-	{CAUSE_IS_TLS_CERT_EXPIRED, WAIT_DESTINATION,
-	 "the certificate expired 2 days ago"},
-	{CAUSE_IS_TLS_NOT_OFFERED, WAIT_DESTINATION,
-	 "does not offer STARTTLS, the route demands TLS"},
-	{CAUSE_IS_TLS_CERT_NAME, WAIT_DESTINATION,
-	 "the certificate is for mx.example.org"},
-	{CAUSE_IS_TLS_HANDSHAKE, WAIT_DESTINATION,
-	 "closed the connection in the TLS handshake"},
-}, other_causes[] = {
-	{CAUSE_IS_CONNECT_REFUSED, WAIT_DESTINATION, "connection refused"},
-	{CAUSE_IS_CONNECT_TIMEOUT, WAIT_DESTINATION, "no answer in time"},
-	{CAUSE_IS_DNS_SERVFAIL, WAIT_DESTINATION, "the resolver failed"},
-	{CAUSE_IS_AUTH_FAILED, WAIT_DESTINATION,
-	 "535 5.7.8 Authentication credentials invalid"},
-	{CAUSE_IS_PEER_DEFERRED, WAIT_TIME, "451 4.3.0 Try again later"},
-	{CAUSE_IS_PEER_THROTTLED, WAIT_TIME, "451 4.7.500 Server busy"},
-	{CAUSE_IS_CONNECTION_LOST, WAIT_TIME,
-	 "the connection was lost at DATA"},
-	{CAUSE_IS_PEER_TIMEOUT, WAIT_TIME, "did not answer in time at DATA"},
+} tls_causes[] =
+	{
+		{CAUSE_IS_TLS_CERT_EXPIRED, WAIT_DESTINATION,
+		 "the certificate expired 2 days ago"},
+		{CAUSE_IS_TLS_NOT_OFFERED, WAIT_DESTINATION,
+		 "does not offer STARTTLS, the route demands TLS"},
+		{CAUSE_IS_TLS_CERT_NAME, WAIT_DESTINATION,
+		 "the certificate is for mx.example.org"},
+		{CAUSE_IS_TLS_HANDSHAKE, WAIT_DESTINATION,
+		 "closed the connection in the TLS handshake"},
+},
+  other_causes[] = {
+	  {CAUSE_IS_CONNECT_REFUSED, WAIT_DESTINATION, "connection refused"},
+	  {CAUSE_IS_CONNECT_TIMEOUT, WAIT_DESTINATION, "no answer in time"},
+	  {CAUSE_IS_DNS_SERVFAIL, WAIT_DESTINATION, "the resolver failed"},
+	  {CAUSE_IS_AUTH_FAILED, WAIT_DESTINATION,
+	   "535 5.7.8 Authentication credentials invalid"},
+	  {CAUSE_IS_PEER_DEFERRED, WAIT_TIME, "451 4.3.0 Try again later"},
+	  {CAUSE_IS_PEER_THROTTLED, WAIT_TIME, "451 4.7.500 Server busy"},
+	  {CAUSE_IS_CONNECTION_LOST, WAIT_TIME,
+	   "the connection was lost at DATA"},
+	  {CAUSE_IS_PEER_TIMEOUT, WAIT_TIME, "did not answer in time at DATA"},
 };
 
 static _Noreturn void die(const char *what, const char *why)
@@ -130,8 +132,8 @@ static struct message *make(struct store *store, uint64_t i)
 	m->received_ms = clock_wall_ms() - (int64_t)age_ms;
 	m->bytes = order.bytes;
 	m->checksum = order.checksum;
-	snprintf(text, sizeof(text), "user%" PRIu64 "@sender%" PRIu64 ".example",
-		 i % 997, i % 61);
+	snprintf(text, sizeof(text),
+		 "user%" PRIu64 "@sender%" PRIu64 ".example", i % 997, i % 61);
 	set_text(&m->sender, text);
 	snprintf(text, sizeof(text), "%" PRIu64 ".seed@sender.example", i);
 	set_text(&m->message_id, text);
@@ -141,8 +143,8 @@ static struct message *make(struct store *store, uint64_t i)
 	set_text(&m->listener, "in");
 	set_text(&m->client, "192.0.2.7:4711");
 	set_text(&m->helo, "client.example");
-	snprintf(address, sizeof(address), "rcpt%" PRIu64 "@d%02" PRIu64
-		 ".example", i, where);
+	snprintf(address, sizeof(address),
+		 "rcpt%" PRIu64 "@d%02" PRIu64 ".example", i, where);
 	snprintf(lane, sizeof(lane), "out%02" PRIu64, where);
 	snprintf(destination, sizeof(destination), "%s/%s", lane, order.hop);
 	r = message_add(m, address, lane, destination);
@@ -240,8 +242,7 @@ static struct buf make_body(void)
 				    "sadipscing elitr, sed diam",
 				    left < 64 ? left : 64};
 
-		if (!buf_add(&body, line) ||
-		    !buf_add(&body, SPAN("\r\n")))
+		if (!buf_add(&body, line) || !buf_add(&body, SPAN("\r\n")))
 			break;
 	}
 	order.bytes = body.len;
