@@ -27,8 +27,7 @@
 
 enum {
 	BATCH = 2000, /* messages in a transaction */
-	HOUR_MS = 3600 * 1000,
-	SPREAD_MS = 12 * HOUR_MS, /* from the first arrival to the last */
+	SPREAD_S = 12 * 3600, /* from the first arrival to the last */
 };
 
 static struct {
@@ -98,10 +97,10 @@ static void set_state(struct recipient *r, uint64_t i)
 	uint64_t part = i % 100, random = scatter(i) >> 8;
 	size_t tls = random % ARRAY_LEN(tls_causes);
 	size_t other = random % ARRAY_LEN(other_causes);
-	int64_t later_ms = clock_wall_ms() + 12 * HOUR_MS;
+	int64_t later_ms = clock_wall_ms() + SPREAD_S * INT64_C(1000);
 
 	r->since_ms = r->fresh_ms;
-	r->due_ms = later_ms + (int64_t)(random % HOUR_MS);
+	r->due_ms = later_ms + (int64_t)(random % 3600000);
 	if (part >= 98)
 		return; /* queued */
 	r->attempts = 1 + (uint32_t)(random % 9);
@@ -123,7 +122,7 @@ static void set_state(struct recipient *r, uint64_t i)
 static struct message *make(struct store *store, uint64_t i)
 {
 	uint64_t n = order.messages, where = scatter(i) % order.destinations;
-	uint64_t age_ms = (uint64_t)SPREAD_MS / n * (n - i);
+	uint64_t age_ms = SPREAD_S * UINT64_C(1000) * (n - i) / n;
 	struct message *m = message_new();
 	char address[96], lane[32], destination[STORE_NAME_MAX + 1], text[128];
 	struct recipient *r;
@@ -212,7 +211,7 @@ static void put_destinations(struct store *store)
 			.name = xasprintf("out%02" PRIu64 "/%s", i, order.hop),
 			.failing = true,
 			.cause = tls_causes[tls].cause,
-			.since_ms = clock_wall_ms() - SPREAD_MS,
+			.since_ms = clock_wall_ms() - SPREAD_S * INT64_C(1000),
 			.reply = xstrdup(tls_causes[tls].reply),
 			.reason = xstrdup(""),
 		};
