@@ -12,6 +12,7 @@
 enum {
 	DOUBLED_MAX = 4, /* times that a pause doubles */
 	REST_MAX_MS = 60 * 60 * 1000, /* then a limit is forgotten */
+	LONG_PAUSE_MS = 10 * 60 * 1000,
 };
 
 /* Services whose hosts have many names.  Exchange Online counts for ten
@@ -21,8 +22,8 @@ static const struct {
 	int64_t pause_min_ms;
 } services[] = {
 	{".mail.protection.outlook.com", "mail.protection.outlook.com",
-	 10 * 60 * 1000},
-	{".mx.microsoft", "mail.protection.outlook.com", 10 * 60 * 1000},
+	 LONG_PAUSE_MS},
+	{".mx.microsoft", "mail.protection.outlook.com", LONG_PAUSE_MS},
 };
 
 char *pace_service(const char *host)
