@@ -88,6 +88,8 @@ static const struct option_def {
 	[OPTION_UNTIL] = {TAKES_EXCEPTION, "until", "until", "T",
 			  "it ends by itself after 30m, 24h, 7d; 30d at the "
 			  "most"},
+	[OPTION_TRANSCRIPT] = {TAKES_TRACE, "transcript", "transcript", NULL,
+			       "what was said in the last failed attempt"},
 };
 _Static_assert(ARRAY_LEN(defs) == OPTION_COUNT, "an option has no definition");
 

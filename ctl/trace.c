@@ -15,6 +15,7 @@ static const struct column columns[] = {
 	{.title = "TIME"},
 	{.title = "EVENT"},
 	{.title = "TOOK", .align = COLUMN_RIGHT, .drop = 3},
+	{.title = "SENT", .align = COLUMN_RIGHT, .drop = 4},
 	{.title = "RECIPIENT", .min = 12},
 	{.title = "DESTINATION", .min = 16, .drop = 2},
 	{.title = "TLS"},
@@ -25,6 +26,7 @@ static const struct column columns[] = {
 struct history {
 	struct context *x;
 	struct table *table; /* of the message in hand, or NULL */
+	bool any; /* a message was printed */
 };
 
 static void end_message(struct history *h)
@@ -40,9 +42,10 @@ static void print_received(struct history *h, const json_t *ev)
 	const char *sender = text_of(ev, "sender");
 	char size[UNITS_TEXT_MAX], count[HUMAN_TEXT_MAX], at[HUMAN_TEXT_MAX];
 
-	if (h->table)
-		putchar('\n');
 	end_message(h);
+	if (h->any)
+		putchar('\n');
+	h->any = true;
 	size_human(size, (uint64_t)number_of(ev, "size"));
 	human_clock(at, time_of(ev, "time"));
 	human_count(count,
@@ -80,6 +83,8 @@ static void tls_text(char *out, size_t size, const json_t *ev)
 static void print_event(struct history *h, const json_t *ev)
 {
 	char at[HUMAN_TEXT_MAX], took[32] = "", tls[64];
+	char sent[UNITS_TEXT_MAX] = "";
+	int64_t bytes = number_of(ev, "bytes");
 	double duration_s =
 		json_number_value(json_object_get(ev, "duration_s"));
 	bool uncertain = json_is_true(json_object_get(ev, "uncertain"));
@@ -90,9 +95,11 @@ static void print_event(struct history *h, const json_t *ev)
 		memmove(at, at + YEAR_LEN, strlen(at + YEAR_LEN) + 1);
 	if (duration_s > 0)
 		snprintf(took, sizeof(took), "%.1fs", duration_s);
+	if (bytes > 0)
+		size_human(sent, (uint64_t)bytes);
 	tls_text(tls, sizeof(tls), ev);
 	table_add(h->table, (const char *[]){at, text_of(ev, "event"), took,
-					     text_of(ev, "recipient"),
+					     sent, text_of(ev, "recipient"),
 					     text_of(ev, "destination"), tls,
 					     text_of(ev, "status"),
 					     text_of(ev, "cause")});
@@ -106,12 +113,31 @@ static void print_event(struct history *h, const json_t *ev)
 			   "arrived");
 }
 
+/* Behind the events of its message. */
+static void print_transcript(struct history *h, const json_t *o)
+{
+	char at[HUMAN_TEXT_MAX];
+
+	end_message(h);
+	human_clock(at, time_of(o, "time"));
+	printf("\ntranscript of the last failed attempt at ");
+	print_text(stdout, text_of(o, "destination"));
+	if (text_of(o, "address")[0]) {
+		fputs(", ", stdout);
+		print_text(stdout, text_of(o, "address"));
+	}
+	printf(", which ended %s:\n", at);
+	print_lines(stdout, text_of(o, "transcript"));
+}
+
 static bool trace_line(void *arg, const json_t *ev, struct span text)
 {
 	struct history *h = arg;
 
 	(void)text;
-	if (!h->table || strcmp(text_of(ev, "event"), "received") == 0)
+	if (strcmp(text_of(ev, "event"), "transcript") == 0)
+		print_transcript(h, ev);
+	else if (!h->table || strcmp(text_of(ev, "event"), "received") == 0)
 		print_received(h, ev);
 	else
 		print_event(h, ev);
@@ -130,6 +156,7 @@ int run_trace(struct context *x)
 		sink.line = print_json_line;
 	target_init(&t, x->client, "/v1/trace");
 	target_part(&t, x->args.rest[0]);
+	args_to_query(&x->args, TAKES_TRACE, &t);
 	request_send(&t, NULL, &sink, &a);
 	end_message(&h);
 	code = report(&a);

@@ -9,7 +9,7 @@
 #include "base/units.h"
 #include "daemon/endpoint.h"
 
-enum { EVENTS_MAX = 50000 };
+enum { EVENTS_MAX = 50000, TRANSCRIPTS_PAGE = 16 };
 
 struct trace {
 	uint64_t *ids; /* owned */
@@ -69,6 +69,56 @@ static void recall_purged(struct message *m, struct history *h)
 	}
 }
 
+/* ------- transcripts */
+
+/* Adds those of a page; false: there are no more. */
+static bool add_transcripts(struct evbuffer *out, uint64_t id,
+			    const char *prefix, struct store_record *list,
+			    size_t n, char **after)
+{
+	bool more = n == TRANSCRIPTS_PAGE;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(list[i].key, prefix, strlen(prefix)) == 0)
+			call_line(out, view_transcript(id, list[i].value));
+		else
+			more = false;
+		free(*after);
+		*after = xstrdup(list[i].key);
+		store_record_release(&list[i]);
+	}
+	free(list);
+	return more;
+}
+
+static enum status read_transcripts(struct store *store, uint64_t id,
+				    struct evbuffer *out, struct err *e)
+{
+	char text[MSG_ID_LEN + 1];
+	char *prefix, *after;
+	enum status st;
+	bool more;
+
+	msg_id_text(text, id);
+	prefix = xasprintf("%s/", text);
+	after = xstrdup(prefix);
+	do {
+		struct store_record *list;
+		size_t n;
+
+		st = store->ops->records(store, RECORD_TRANSCRIPT,
+					 RECORDS_RISING, after,
+					 TRANSCRIPTS_PAGE, &list, &n, e);
+		more = st == ST_OK &&
+		       add_transcripts(out, id, prefix, list, n, &after);
+	} while (more);
+	free(prefix);
+	free(after);
+	return st;
+}
+
+/* ------- history */
+
 static enum status read_history(struct call *c, uint64_t id,
 				struct evbuffer *out, struct err *e)
 {
@@ -81,6 +131,8 @@ static enum status read_history(struct call *c, uint64_t id,
 	if (st == ST_OK) {
 		recall_purged(m, &h);
 		add_history(out, m, &h);
+		if (call_param(c, "transcript"))
+			st = read_transcripts(store, m->id, out, e);
 	}
 	for (size_t i = 0; i < h.n; i++)
 		event_release(&h.events[i]);

@@ -52,5 +52,6 @@ void delivery_free(struct delivery *d)
 	free(d->address);
 	free(d->certificate);
 	free(d->crl);
+	transcript_free(d->transcript);
 	free(d);
 }

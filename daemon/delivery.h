@@ -15,6 +15,7 @@
 #include "daemon/diagnose.h"
 #include "daemon/exception.h"
 #include "daemon/snapshot.h"
+#include "daemon/transcript.h"
 
 struct dispatch;
 struct lane;
@@ -62,6 +63,9 @@ struct delivery {
 	struct failure failure;
 	char    *address;                /* tried last, "192.0.2.1:25"; owned */
 	char    *certificate;            /* the peer's, for the trace; owned */
+	char     tls[64], verified[16];  /* how far it was secured */
+	struct transcript *transcript;   /* of the connection; owned, NULL until
+					    it is begun */
 	bool     crl_pending;            /* a list is being fetched for it */
 	char    *crl;                    /* of it, tls_crl_say(); owned, NULL:
 					    no peer was judged */

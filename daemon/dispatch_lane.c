@@ -577,6 +577,9 @@ static void take_back(struct dispatch *d, struct lane *l, struct delivery *v)
 		.destination = v->destination,
 		.address = v->address,
 		.certificate = v->certificate,
+		.tls = v->tls,
+		.verified = v->verified,
+		.transcript = v->transcript,
 		.began_mono_ms = v->began_mono_ms,
 		.attempted = true,
 	};

@@ -102,6 +102,8 @@ void outbound_over(struct outbound *o)
 	d->session = NULL;
 	d->report = DELIVERY_OVER;
 	d->connected = o->established;
+	snprintf(d->tls, sizeof(d->tls), "%s", o->tls);
+	snprintf(d->verified, sizeof(d->verified), "%s", o->verified);
 	job_splice(&d->returned, &d->jobs);
 	free_session(o);
 	dispatch_throw(w->relay->dispatch, d);
@@ -151,7 +153,34 @@ static void talk_failed(struct outbound *o)
 		return;
 	}
 	diagnose(&facts, &failure);
+	/* A peer may repeat what we logged in with. */
+	transcript_mask(o->delivery->transcript, failure.reply,
+			sizeof(failure.reply));
 	outbound_address_failed(o, &failure);
+}
+
+/* ------- for the trace */
+
+/* What is about to be written. */
+static void note_said(struct outbound *o, struct span said)
+{
+	struct transcript *t = o->delivery->transcript;
+	int64_t now_ms = clock_mono_ms();
+
+	o->sent_bytes += said.len;
+	if (o->body_given)
+		transcript_sent(t, now_ms, said.len);
+	else if (client_stage(o->client) == CLIENT_AUTH)
+		transcript_said_secret(t, now_ms, said);
+	else
+		transcript_said(t, now_ms, said);
+	o->body_given = false;
+}
+
+void outbound_note_failure(struct outbound *o, const struct failure *f)
+{
+	transcript_note(o->delivery->transcript, clock_mono_ms(), "%s: %s",
+			cause_word(f->cause), f->reply);
 }
 
 /* Moves what the machine says to the stream; false: o is over. */
@@ -161,6 +190,7 @@ static bool flush(struct outbound *o)
 
 	if (out->len == 0)
 		return true;
+	note_said(o, buf_span(out));
 	if (!stream_write(o->stream, buf_span(out))) {
 		/* The peer reads nothing while we speak: it can't be a body,
 		 * for that is given by portions. */
@@ -190,6 +220,7 @@ static void ready(struct outbound *o)
 	}
 	o->established = true;
 	outbound_drop_secret(o);
+	transcript_ready(o->delivery->transcript);
 	if (o->delivery->probe)
 		outbound_quit(o);
 	else
@@ -204,6 +235,8 @@ static enum client_wants step(struct outbound *o)
 	size_t before = in.len;
 	enum client_wants wants = client_step(o->client, &in);
 
+	transcript_heard(o->delivery->transcript, clock_mono_ms(),
+			 (struct span){buf_span(input).at, before - in.len});
 	buf_take(input, before - in.len);
 	return wants;
 }
@@ -339,6 +372,7 @@ static void start(struct worker *w, struct delivery *d)
 	o->delivery = d;
 	d->session = o;
 	d->began_mono_ms = clock_mono_ms();
+	d->transcript = transcript_new(d->began_mono_ms);
 	link_session(o);
 	if (w->stopping)
 		outbound_over(o);

@@ -38,8 +38,11 @@ void outbound_begin(struct outbound *o)
 
 void outbound_fill_auth(const struct outbound *o, struct client_conf *conf)
 {
-	if (o->secret)
-		terms_auth(o->delivery->route, o->secret, conf);
+	if (!o->secret)
+		return;
+	terms_auth(o->delivery->route, o->secret, conf);
+	transcript_hide(o->delivery->transcript,
+			span_of(secret_text(o->secret)));
 }
 
 void outbound_auth_failed(struct outbound *o)

@@ -14,6 +14,7 @@ enum { BODY_PIECE_MAX = 64 * 1024 };
 void outbound_start_body(struct outbound *o)
 {
 	o->body_at = 0;
+	o->body_given = false;
 	o->header_sent = false;
 	if (!o->digest)
 		o->digest = digest_new();
@@ -41,6 +42,7 @@ bool outbound_give_body(struct outbound *o)
 	struct buf piece;
 	struct err e;
 
+	o->body_given = true;
 	if (!o->header_sent) {
 		client_body(o->client, span_of(m->trace_field));
 		o->header_sent = true;

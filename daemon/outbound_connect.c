@@ -87,6 +87,9 @@ void outbound_try_address(struct outbound *o)
 	struct err e;
 
 	note_address(o);
+	o->tls[0] = o->verified[0] = '\0';
+	transcript_note(o->delivery->transcript, clock_mono_ms(),
+			"connecting to %s", o->peer);
 	if (start_connecting(o, &e) == ST_OK) {
 		stream_deadline(o->stream,
 				o->delivery->route->connect_timeout_ms);
@@ -192,6 +195,8 @@ void outbound_secured(struct outbound *o)
 	snprintf(o->verified, sizeof(o->verified), "%s",
 		 tls_session_verified(tls));
 	note_certificate(o);
+	transcript_note(o->delivery->transcript, clock_mono_ms(),
+			"%s, verified: %s", o->tls, o->verified);
 	client_tls_started(o->client);
 	outbound_talk(o);
 }
@@ -242,6 +247,7 @@ void outbound_address_failed(struct outbound *o, const struct failure *f)
 	unsigned progress = progress_of(o);
 	bool again = o->naddrs > 0 && may_go_clear(o, f);
 
+	outbound_note_failure(o, f);
 	if (progress >= o->progress) {
 		o->progress = progress;
 		o->failure = *f;

@@ -69,6 +69,7 @@ static struct settlement *begin_settlement(const struct outbound *o)
 		.tls = o->tls,
 		.verified = o->verified,
 		.certificate = d->certificate,
+		.bytes = o->sent_bytes,
 		.began_mono_ms = o->began_mono_ms,
 		.attempted = true,
 		.has_dsn = (client_offers(o->client) & OFFER_DSN) != 0,
@@ -161,6 +162,8 @@ static bool pick_up(struct outbound *o, struct job *job)
 
 	o->job = job;
 	o->began_mono_ms = clock_mono_ms();
+	o->sent_bytes = 0;
+	transcript_next(o->delivery->transcript);
 	if (store->ops->load(store, job->id, &o->message, &e) != ST_OK) {
 		settle_unloaded(o, &e);
 		put_down(o);
@@ -362,7 +365,7 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 	const struct client_result *results = client_results(o->client, &n);
 	struct settlement *s = begin_settlement(o);
 	size_t taken = count_taken(results, n);
-	bool any = false;
+	bool any = false, all = true;
 
 	BUG_ON(n != o->nrecipients);
 	for (size_t i = 0; i < n; i++) {
@@ -388,6 +391,7 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 			BUG_ON(!broken);
 			failure = *broken;
 		}
+		all = false;
 		settlement_failed(s, o->recipients[i], &failure,
 				  uncertain && !results[i].reply.code);
 		if (failure.reach == AT_DESTINATION ||
@@ -401,6 +405,8 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 		stats_add(o->worker->relay->stats, STAT_DELIVERED_BYTES,
 			  d->route->name, NULL, o->message->bytes);
 	}
+	if (!all)
+		settlement_transcript(s, d->transcript);
 	settlement_keep_underway(s, o->underway);
 	o->underway = UNDERWAY_NONE;
 	settlement_submit(s);
@@ -456,6 +462,7 @@ void outbound_broke(struct outbound *o, const struct facts *facts)
 		}
 	} else {
 		diagnose(facts, &failure);
+		outbound_note_failure(o, &failure);
 		if (o->job)
 			settle_results(o, &failure);
 		if (failure.reach == AT_DESTINATION) {

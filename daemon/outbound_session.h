@@ -68,6 +68,8 @@ struct outbound {
 	size_t          taken_max;       /* recipients of one before "too
 					    many"; 0: never heard */
 	bool            quits;           /* the connection ends with QUIT */
+	bool            body_given;      /* what is said next is the message */
+	uint64_t        sent_bytes;      /* said in the present attempt */
 };
 
 /* outbound.c */
@@ -86,6 +88,9 @@ void outbound_park(struct outbound *o);
 void outbound_over(struct outbound *o);
 /* Facts with what every failure of this session has in common. */
 struct facts outbound_facts(const struct outbound *o, enum fact_kind kind);
+
+/* For the transcript. */
+void outbound_note_failure(struct outbound *o, const struct failure *f);
 
 /* outbound_auth.c */
 /* Begins: gets the secret, if the route has one, then resolves. */

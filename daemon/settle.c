@@ -10,11 +10,13 @@
  */
 #include "daemon/settle.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "daemon/alarm.h"
@@ -22,6 +24,7 @@
 #include "daemon/notice.h"
 #include "daemon/route.h"
 #include "daemon/stats.h"
+#include "daemon/view.h"
 #include "queue/schedule.h"
 
 enum {
@@ -48,6 +51,7 @@ struct settlement {
 	size_t nevents;
 	struct warning *warnings;
 	size_t nwarnings;
+	struct store_record transcript; /* owned; key NULL: none */
 	bool may_tell; /* there is something that senders want to hear */
 	struct notices notices;
 	uint32_t underway; /* its slot, or UNDERWAY_NONE */
@@ -76,6 +80,9 @@ struct settlement *settlement_new(struct relay *relay, uint64_t id,
 	s->write.op.verb = STORE_CHANGE;
 	s->write.op.id = id;
 	s->write.op.drop_delivered = attempt->queue->keep_delivered_ms == 0;
+	if (attempt->transcript)
+		settlement_transcript(s, attempt->transcript);
+	s->attempt.transcript = NULL;
 	return s;
 }
 
@@ -94,6 +101,7 @@ static void settlement_free(struct settlement *s)
 	free(s->events);
 	free(s->warnings);
 	notices_release(&s->notices);
+	store_record_release(&s->transcript);
 	free((char *)s->attempt.destination);
 	free((char *)s->attempt.address);
 	free((char *)s->attempt.tls);
@@ -101,6 +109,37 @@ static void settlement_free(struct settlement *s)
 	free((char *)s->attempt.certificate);
 	store_op_release(&s->write.op);
 	free(s);
+}
+
+/* ------- transcript */
+
+/*
+ * One of each destination of a message, the last: "ID/HASH" of its name.  The
+ * text has a line of JSON in front that says whose it is.
+ */
+void settlement_transcript(struct settlement *s, const struct transcript *t)
+{
+	char id[MSG_ID_LEN + 1], at[CLOCK_RFC3339_MAX];
+	char *text = transcript_text(t);
+	json_t *head;
+
+	msg_id_text(id, s->write.op.id);
+	clock_rfc3339(at, s->now_ms);
+	head = json_pack("{s:s, s:o, s:o}", "time", at, "destination",
+			 view_text(s->attempt.destination), "address",
+			 view_text(s->attempt.address));
+	char *line = json_dumps(head, JSON_COMPACT | JSON_ENSURE_ASCII);
+	BUG_ON(!line);
+	store_record_release(&s->transcript);
+	s->transcript = (struct store_record){
+		.kind = RECORD_TRANSCRIPT,
+		.key = xasprintf("%s/%016" PRIx64, id,
+				 digest_of(span_of(s->attempt.destination))),
+		.value = xasprintf("%s\n%s", line, text),
+	};
+	free(line);
+	json_decref(head);
+	free(text);
 }
 
 /* ------- one outcome */
@@ -144,6 +183,7 @@ static struct event *add_event(struct settlement *s, enum event_kind kind,
 	ev->uncertain = c->uncertain;
 	if (a->attempted)
 		ev->duration_ms = clock_mono_ms() - a->began_mono_ms;
+	ev->bytes = a->attempted ? a->bytes : 0;
 	replace(&ev->route, a->route ? a->route->name : "");
 	replace(&ev->destination, a->destination);
 	replace(&ev->address, a->address);
@@ -578,6 +618,7 @@ static void prepare(struct settlement *s)
 	op->nchanges = s->nchanges;
 	op->events = s->events;
 	op->nevents = s->nevents;
+	op->record = s->transcript.key ? &s->transcript : NULL;
 }
 
 void settlement_keep_underway(struct settlement *s, uint32_t slot)

@@ -18,6 +18,7 @@
 
 #include "daemon/diagnose.h"
 #include "daemon/relay.h"
+#include "daemon/transcript.h"
 
 struct settlement;
 
@@ -31,6 +32,9 @@ struct attempt {
 	const char *address;             /* "" when none was reached */
 	const char *tls, *verified, *certificate;
 	int64_t     began_mono_ms;
+	uint64_t    bytes;               /* sent to the host */
+	const struct transcript *transcript;     /* of a failure that was met on
+					    the connection, or NULL */
 	bool        attempted;           /* a host was reached out to */
 	bool        has_dsn;             /* the host offers DSN: it was told
 					    what the sender wants to hear */
@@ -44,6 +48,8 @@ void settlement_delivered(struct settlement *s, const struct recipient *r,
  * destination, others for the retry schedule. */
 void settlement_failed(struct settlement *s, const struct recipient *r,
 		       const struct failure *failure, bool uncertain);
+/* What was said; only of a settlement with a failure.  Copied. */
+void settlement_transcript(struct settlement *s, const struct transcript *t);
 /* The last outcome, a deferral, is nobody's fault: the next try is due at once. */
 void settlement_due_now(struct settlement *s);
 /* Likewise for a recipient of a message that could not be loaded. */

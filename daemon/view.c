@@ -318,6 +318,7 @@ static void set_transport(json_t *o, const struct event *ev)
 	set(o, "reply", view_text(ev->reply));
 	set(o, "cause", json_string(cause_word(ev->cause)));
 	set(o, "duration_s", view_seconds(ev->duration_ms));
+	set(o, "bytes", json_integer((json_int_t)ev->bytes));
 }
 
 json_t *view_received(const struct message *m)
@@ -349,6 +350,23 @@ json_t *view_event(const struct message *m, const struct event *ev)
 	set(o, "attempted", json_boolean(ev->attempted));
 	set(o, "uncertain", json_boolean(ev->uncertain));
 	set(o, "actor", view_text(ev->actor));
+	return o;
+}
+
+json_t *view_transcript(uint64_t id, const char *record)
+{
+	const char *end = strchr(record, '\n');
+	json_t *o = NULL;
+
+	if (end)
+		o = json_loadb(record, (size_t)(end - record), 0, NULL);
+	if (!json_is_object(o)) {
+		json_decref(o);
+		return NULL;
+	}
+	set(o, "id", view_id(id));
+	set(o, "event", json_string("transcript"));
+	set(o, "transcript", view_text(end + 1));
 	return o;
 }
 

@@ -66,6 +66,8 @@ json_t *view_message(const struct view *v, const struct message *m);
 /* Lines of `trace`. */
 json_t *view_received(const struct message *m);
 json_t *view_event(const struct message *m, const struct event *ev);
+/* Of a RECORD_TRANSCRIPT; NULL: it is none. */
+json_t *view_transcript(uint64_t id, const char *record);
 
 /* The sentinel's verdict, with the sums it comes from. */
 json_t *view_sentinel(const struct sentinel_view *s);

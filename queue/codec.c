@@ -15,7 +15,8 @@
 #include "base/digest.h"
 
 enum {
-	VERSION = 1, /* of all rows so far */
+	VERSION = 1, /* of all rows but those named here */
+	VERSION_EVENT = 2, /* 1 had no bytes */
 	CHECKSUM_BYTES = 4,
 	NUMBER_BYTES_MAX = 10,
 };
@@ -79,13 +80,18 @@ static void put_string(struct out *o, const char *s)
 	put_span(o, (struct span){s, len});
 }
 
-static struct out seal_begin(struct buf *buf)
+static struct out seal_begin_version(struct buf *buf, unsigned version)
 {
 	struct out o = {buf, true};
 
 	BUG_ON(buf->len != 0);
-	put_byte(&o, VERSION);
+	put_byte(&o, version);
 	return o;
+}
+
+static struct out seal_begin(struct buf *buf)
+{
+	return seal_begin_version(buf, VERSION);
 }
 
 static bool seal_end(struct out *o)
@@ -194,7 +200,9 @@ static void get_string(struct in *in, char **to)
 	*to = xstrndup(s.at, s.len);
 }
 
-static bool unseal(struct span row, struct in *in)
+/* Versions from 1 to `newest` are known. */
+static bool unseal_version(struct span row, struct in *in, unsigned newest,
+			   unsigned *version)
 {
 	struct in tail;
 	size_t len = row.len;
@@ -208,7 +216,15 @@ static bool unseal(struct span row, struct in *in)
 	row.len = len;
 	if (get_fixed(&tail, CHECKSUM_BYTES) != (uint32_t)digest_of(row))
 		return false;
-	return get_byte(in) == VERSION;
+	*version = get_byte(in);
+	return *version >= VERSION && *version <= newest;
+}
+
+static bool unseal(struct span row, struct in *in)
+{
+	unsigned version;
+
+	return unseal_version(row, in, VERSION, &version);
 }
 
 static bool all_read(const struct in *in)
@@ -439,7 +455,7 @@ static void put_cut(struct out *o, const char *s)
 
 bool event_encode(struct buf *out, const struct event *ev)
 {
-	struct out o = seal_begin(out);
+	struct out o = seal_begin_version(out, VERSION_EVENT);
 
 	put_number(&o, ev->kind);
 	put_signed(&o, ev->time_ms);
@@ -457,16 +473,18 @@ bool event_encode(struct buf *out, const struct event *ev)
 	put_cut(&o, ev->status);
 	put_cut(&o, ev->reply);
 	put_cut(&o, ev->actor);
+	put_number(&o, ev->bytes);
 	return seal_end(&o);
 }
 
 bool event_decode(struct span row, struct event *out)
 {
 	struct event ev;
+	unsigned version;
 	uint32_t flags;
 	struct in in;
 
-	if (!unseal(row, &in))
+	if (!unseal_version(row, &in, VERSION_EVENT, &version))
 		return false;
 	event_init(&ev);
 	ev.kind = (enum event_kind)get_number_below(&in, EVENT_KINDS);
@@ -486,6 +504,8 @@ bool event_decode(struct span row, struct event *out)
 	get_string(&in, &ev.status);
 	get_string(&in, &ev.reply);
 	get_string(&in, &ev.actor);
+	if (version >= VERSION_EVENT)
+		ev.bytes = get_number(&in);
 	if (!all_read(&in)) {
 		event_release(&ev);
 		return false;

@@ -169,6 +169,8 @@ static void write_events(struct job *job)
 			events[n++] = &op->events[i];
 	events_append(job->w, op->id, events, n);
 	free(events);
+	if (n > 0 && op->record != NULL && !space_is_scarce(&job->w->s->space))
+		apply_record(job->w, op);
 }
 
 /* Takes the removed rows out of the tables and out of the job. */

@@ -4,9 +4,10 @@
  */
 #include <stdlib.h>
 
+#include "base/units.h"
 #include "queue/store_lmdb.h"
 
-void apply_record(struct work *w, struct store_op *op)
+void apply_record(struct work *w, const struct store_op *op)
 {
 	const struct store_record *r = op->record;
 	char text[NAME_BYTES_MAX + 1];
@@ -17,6 +18,23 @@ void apply_record(struct work *w, struct store_op *op)
 			 record_encode(work_row(w), r->value));
 	else
 		tx_del(&w->tx, TABLE_RECORD, key);
+}
+
+void transcripts_delete(struct work *w, uint64_t id)
+{
+	char prefix[MSG_ID_LEN + 2], text[NAME_BYTES_MAX + 1];
+	struct walk walk;
+	struct span key;
+
+	msg_id_text(prefix, id);
+	prefix[MSG_ID_LEN] = '/';
+	key = key_record(text, RECORD_TRANSCRIPT,
+			 (struct span){prefix, MSG_ID_LEN + 1});
+	walk_begin(&walk, &w->tx, TABLE_RECORD);
+	for (bool on = walk_first(&walk, key); on;
+	     on = walk_next_in(&walk, key))
+		walk_del(&walk);
+	walk_end(&walk);
 }
 
 static bool start(struct walk *w, struct span kind, enum record_order order,

@@ -144,6 +144,7 @@ static void trim_history(struct work *w, uint64_t id)
 	}
 	tx_del(&w->tx, TABLE_SETTLED, key_span(&k));
 	events_delete(w, id);
+	transcripts_delete(w, id);
 	message_free(m);
 }
 

@@ -197,6 +197,7 @@ struct event {
 	enum cause cause;
 	bool attempted, uncertain;
 	int64_t duration_ms;
+	uint64_t bytes; /* sent to the host in this attempt */
 	char *route, *destination, *address; /* address: "192.0.2.1:25" */
 	/* (of a recipient who is purged: the mail address) */
 	char *tls, *verified, *certificate;

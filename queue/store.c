@@ -152,6 +152,8 @@ static enum status check(const struct store_op *op, struct err *e)
 			return err_perm(e, 3, 0, "the name is too long");
 		if (!bounces_are_sound(op))
 			return err_temp(e, 3, 0, "its bounce cannot be kept");
+		if (op->record != NULL && !record_is_sound(op->record))
+			return err_perm(e, 3, 0, "not a record");
 		return ST_OK;
 	case STORE_DESTINATION:
 		if (op->destination->name[0] == '\0' ||

@@ -72,6 +72,9 @@ enum record_kind {
 	RECORD_AUDIT = 1, /* what operators did; the key sorts by time */
 	RECORD_EXCEPTION, /* of the TLS policy, by its id */
 	RECORD_PEER_CERT, /* last seen of a peer, by destination and address */
+	RECORD_TRANSCRIPT, /* of a failed attempt; the key begins with the id of
+			      its message and a slash, and it goes with its
+			      history */
 	RECORD_KINDS
 };
 struct store_record {
@@ -139,7 +142,8 @@ struct store_op {
 	/* DESTINATION: one that neither fails nor is suspended is forgotten. */
 	const struct destination_record *destination;
 
-	/* RECORD: replaces what stood under its key.  Borrowed. */
+	/* RECORD: replaces what stood under its key.  CHANGE: the same, or NULL;
+	 * only if there are events to be told, and room.  Borrowed. */
 	const struct store_record *record;
 
 	/* The result. */

@@ -209,7 +209,9 @@ void apply_change(struct work *w, struct store_op *op);
 enum status no_message(struct err *e, uint64_t id);
 enum status damaged_message(struct err *e, uint64_t id);
 /* STORE_RECORD */
-void apply_record(struct work *w, struct store_op *op);
+void apply_record(struct work *w, const struct store_op *op);
+/* All of a message. */
+void transcripts_delete(struct work *w, uint64_t id);
 /* lane is copied. */
 void news_add(struct store_op *op, uint64_t id, const struct recipient *r,
 	      bool due, const char *lane);

@@ -3,6 +3,7 @@
 files and programs; whatever is wrong with them defers, and is mended without
 a restart."""
 
+import base64
 import os
 import time
 import unittest
@@ -100,6 +101,10 @@ class Auth(Scene):
         row, = relay.ctl_json('destination', 'list')
         self.assertEqual((row['state'], row['cause']),
                          ('failing', 'auth-failed'))
+        text = relay.ctl('trace', message, '--transcript').stdout
+        self.assertIn('> AUTH PLAIN [hidden]\n', text)
+        self.assertIn('< 535 5.7.8 Bad credentials\n', text)
+        self.assertNotIn(base64.b64encode(b'\0relay@x\0wrong').decode(), text)
         self.write('secret', SECRET)
         self.mended(relay, message)
 

@@ -95,8 +95,9 @@ class Golden(desk.Desk):
                 (r'\b(\d+(\.\d+)?)[KMG]\b', 'SIZE'),
                 (r'number [0-9a-f]{8}\b', 'number N'),
                 (r'(?<=\S) {2,}', ' '),
-                # How long it took, and what stands open a moment longer.
-                (r'(TIME deferred) T ', r'\1 '),
+                # How long it took, what was sent, and what stands open a
+                # moment longer.
+                (r'(TIME deferred) (T )?\d+ ', r'\1 SENT '),
                 (r'^(out/HOP \w+ (?:WHEN|-) \d+) \d+', r'\1 N'),
                 (rf'^TIME {self.user} ', 'TIME USER '),
                 (r'[ -]*\n', '\n')]:

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 
 struct entry {
 	struct message *m;
@@ -289,9 +290,64 @@ static void change_each(struct entry *x, const struct store_op *op,
 	}
 }
 
-static void record(struct entry *x, const struct store_op *op,
-		   const struct touched *touched)
+/* ------- records */
+
+static int record_compare(const struct store_record *a, enum record_kind kind,
+			  const char *key)
 {
+	if (a->kind != kind)
+		return a->kind < kind ? -1 : 1;
+	return strcmp(a->key, key);
+}
+
+static void keep_record(struct store_mem *s, const struct store_record *r)
+{
+	size_t at = 0;
+
+	while (at < s->nrecords &&
+	       record_compare(&s->records[at], r->kind, r->key) < 0)
+		at++;
+	if (at < s->nrecords &&
+	    record_compare(&s->records[at], r->kind, r->key) == 0) {
+		store_record_release(&s->records[at]);
+		s->nrecords--;
+		memmove(&s->records[at], &s->records[at + 1],
+			(s->nrecords - at) * sizeof(*s->records));
+	}
+	if (r->value == NULL)
+		return;
+	s->records = xrealloc(s->records, s->nrecords + 1, sizeof(*s->records));
+	memmove(&s->records[at + 1], &s->records[at],
+		(s->nrecords - at) * sizeof(*s->records));
+	s->records[at] = (struct store_record){r->kind, xstrdup(r->key),
+					       xstrdup(r->value)};
+	s->nrecords++;
+}
+
+static void forget_transcripts(struct store_mem *s, uint64_t id)
+{
+	char prefix[MSG_ID_LEN + 2];
+	size_t left = 0;
+
+	msg_id_text(prefix, id);
+	prefix[MSG_ID_LEN] = '/';
+	for (size_t i = 0; i < s->nrecords; i++) {
+		struct store_record *r = &s->records[i];
+
+		if (r->kind == RECORD_TRANSCRIPT &&
+		    strncmp(r->key, prefix, sizeof(prefix) - 1) == 0)
+			store_record_release(r);
+		else
+			s->records[left++] = *r;
+	}
+	s->nrecords = left;
+}
+
+static void record(struct store_mem *s, struct entry *x,
+		   const struct store_op *op, const struct touched *touched)
+{
+	bool any = false;
+
 	for (size_t e = 0; e < op->nevents; e++) {
 		const struct event *ev = &op->events[e];
 		bool worth = ev->attempted || op->nchanges == 0 ||
@@ -303,7 +359,10 @@ static void record(struct entry *x, const struct store_op *op,
 				worth = true;
 		if (worth)
 			event_add(x, ev);
+		any = any || worth;
 	}
+	if (any && op->record != NULL)
+		keep_record(s, op->record);
 }
 
 static void remove_each(struct store_mem *s, struct entry *x,
@@ -376,7 +435,7 @@ static void change(struct store_mem *s, struct store_op *op)
 		tell(op, &old->recipients[i], &x->m->recipients[i],
 		     touched[i].removed);
 	}
-	record(x, op, touched);
+	record(s, x, op, touched);
 	remove_each(s, x, touched);
 	if (op->done > 0 &&
 	    (x->m->nrecipients == 0 ||
@@ -431,10 +490,12 @@ static void trim(struct store_mem *s, struct store_op *op)
 
 		while (op->done < op->limit && (x = oldest(s, class)) != NULL &&
 		       kept_since_ms(x) < before_ms[class]) {
-			if (class == 3)
+			if (class == 3) {
+				forget_transcripts(s, x->m->id);
 				entry_remove(s, x);
-			else
+			} else {
 				settle(s, x);
+			}
 			op->done++;
 		}
 	}
@@ -474,40 +535,6 @@ static void keep_destination(struct store_mem *s,
 		(s->ndestinations - at) * sizeof(*s->destinations));
 	destination_copy(&s->destinations[at], d);
 	s->ndestinations++;
-}
-
-/* ------- records */
-
-static int record_compare(const struct store_record *a, enum record_kind kind,
-			  const char *key)
-{
-	if (a->kind != kind)
-		return a->kind < kind ? -1 : 1;
-	return strcmp(a->key, key);
-}
-
-static void keep_record(struct store_mem *s, const struct store_record *r)
-{
-	size_t at = 0;
-
-	while (at < s->nrecords &&
-	       record_compare(&s->records[at], r->kind, r->key) < 0)
-		at++;
-	if (at < s->nrecords &&
-	    record_compare(&s->records[at], r->kind, r->key) == 0) {
-		store_record_release(&s->records[at]);
-		s->nrecords--;
-		memmove(&s->records[at], &s->records[at + 1],
-			(s->nrecords - at) * sizeof(*s->records));
-	}
-	if (r->value == NULL)
-		return;
-	s->records = xrealloc(s->records, s->nrecords + 1, sizeof(*s->records));
-	memmove(&s->records[at + 1], &s->records[at],
-		(s->nrecords - at) * sizeof(*s->records));
-	s->records[at] = (struct store_record){r->kind, xstrdup(r->key),
-					       xstrdup(r->value)};
-	s->nrecords++;
 }
 
 static void apply_one(struct store_mem *s, struct store_op *op)

@@ -57,6 +57,7 @@ static struct event make_event(void)
 	ev.cause = CAUSE_IS_TLS_PIN;
 	ev.attempted = true;
 	ev.duration_ms = 1500;
+	ev.bytes = 70000;
 	set(&ev.route, "cloud");
 	set(&ev.certificate, "CN=x");
 	return ev;
@@ -191,12 +192,40 @@ START_TEST(event_there_and_back)
 	ck_assert_int_eq(out.cause, CAUSE_IS_TLS_PIN);
 	ck_assert(out.attempted && !out.uncertain);
 	ck_assert_int_eq(out.duration_ms, 1500);
+	ck_assert_uint_eq(out.bytes, 70000);
 	ck_assert_str_eq(out.route, "cloud");
 	ck_assert_str_eq(out.certificate, "CN=x");
 	ck_assert_uint_eq(strlen(out.reply), CODEC_EVENT_STRING_MAX);
 	event_release(&out);
 	event_release(&ev);
 	free(long_text);
+	buf_release(&row);
+}
+END_TEST
+
+/* One that was written before there were bytes. */
+START_TEST(event_of_version_1)
+{
+	static const char old[] = "\1\2\306\1\7\0\1\270\27"
+				  "\0\0\0\0\0\0\0\0\0";
+	struct buf row;
+	struct event ev;
+	uint64_t sum;
+
+	buf_init(&row, CODEC_ROW_MAX);
+	ck_assert(buf_add(&row, (struct span){old, sizeof(old) - 1}));
+	sum = digest_of(buf_span(&row));
+	for (int i = 3; i >= 0; i--) {
+		char c = (char)(sum >> (8 * i));
+
+		ck_assert(buf_add(&row, (struct span){&c, 1}));
+	}
+	ck_assert(event_decode(buf_span(&row), &ev));
+	ck_assert_int_eq(ev.kind, EVENT_DEFERRED);
+	ck_assert_int_eq(ev.time_ms, 99);
+	ck_assert_int_eq(ev.duration_ms, 1500);
+	ck_assert_uint_eq(ev.bytes, 0);
+	event_release(&ev);
 	buf_release(&row);
 }
 END_TEST
@@ -500,6 +529,7 @@ int main(void)
 	tcase_add_test(t, recipient_there_and_back);
 	tcase_add_test(t, settled_there_and_back);
 	tcase_add_test(t, event_there_and_back);
+	tcase_add_test(t, event_of_version_1);
 	tcase_add_test(t, small_rows_there_and_back);
 	tcase_add_test(t, what_is_too_long_is_not_encoded);
 	tcase_add_test(t, no_turned_bit_is_taken);

@@ -3,6 +3,7 @@
  * t_reads.c - the contract of a store: what can be asked of it, what it tells,
  * and what it forgets.
  */
+#include "base/units.h"
 #include "tests/unit/queue/contract.h"
 
 /* ------- news */
@@ -687,6 +688,50 @@ CONTRACT_TEST(records_are_replaced_and_forgotten)
 	store_record_release(&r);
 }
 
+/* A transcript comes with the change that it tells of, and goes with the
+ * history. */
+CONTRACT_TEST(transcripts_live_as_long_as_history)
+{
+	struct store_record r = {RECORD_TRANSCRIPT, NULL, NULL};
+	struct change c = {.kind = CHANGE_FAILED};
+	struct event ev;
+	struct store_op op = {.verb = STORE_CHANGE,
+			      .changes = &c,
+			      .nchanges = 1,
+			      .events = &ev,
+			      .nevents = 1,
+			      .record = &r};
+
+	event_init(&ev);
+	ev.kind = EVENT_FAILED;
+	for (op.id = 1; op.id <= 2; op.id++) {
+		char id[MSG_ID_LEN + 1];
+
+		enqueue(s, op.id, 1, "x");
+		msg_id_text(id, op.id);
+		/* The third one neither applies nor was an attempt. */
+		for (int n = 1; n <= 3; n++) {
+			ev.attempted = n < 3;
+			r.key = xasprintf("%s/%d", id, n);
+			r.value = xasprintf("%d%d", (int)op.id, n);
+			ck_assert_int_eq(apply(s, &op), ST_OK);
+			store_record_release(&r);
+			r.kind = RECORD_TRANSCRIPT;
+		}
+	}
+	event_release(&ev);
+	ck_assert_str_eq(kept(RECORD_TRANSCRIPT, RECORDS_RISING, NULL, 9),
+			 "11122122");
+	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, 0, 0), 9), 2);
+	ck_assert_str_eq(kept(RECORD_TRANSCRIPT, RECORDS_RISING, NULL, 9),
+			 "11122122");
+	ck_assert_uint_eq(trim(s, BEFORE(0, 0, INT64_MAX), 1), 1);
+	ck_assert_str_eq(kept(RECORD_TRANSCRIPT, RECORDS_RISING, NULL, 9),
+			 "2122");
+	ck_assert_uint_eq(trim(s, BEFORE(0, 0, INT64_MAX), 9), 1);
+	ck_assert_str_eq(kept(RECORD_TRANSCRIPT, RECORDS_RISING, NULL, 9), "");
+}
+
 CONTRACT_TEST(space_is_told)
 {
 	struct store_space space;
@@ -718,6 +763,7 @@ int main(void)
 		contract_destinations_are_remembered,
 		contract_records_in_order_and_by_cursor,
 		contract_records_are_replaced_and_forgotten,
+		contract_transcripts_live_as_long_as_history,
 		contract_space_is_told,
 	};
 
