@@ -2,10 +2,12 @@
 /*
  * mailbox - a list of notes under a mutex and an eventfd to wake its reader.
  *
- * The eventfd is written, within the lock, by the post that finds the reader
- * watching it, and read when the list is taken.  So whenever notes wait,
- * either the fd is readable or the reader is about to take them; and a reader
- * that has seen the last note may close the mailbox at once.
+ * The eventfd is written by the post that finds the reader watching it, and
+ * read when the list is taken.  So whenever notes wait, either the fd is
+ * readable, or about to be, or the reader is about to take them.  It is
+ * written behind the lock, lest the reader wakes up and finds it locked; one
+ * that has seen the last note may close the mailbox at once, and is made to
+ * wait for those who are still ringing.
  *
  * A reader that asked for the fd watches it always.  One that uses
  * mailbox_wait does while it waits: as long as it is busy, nobody has to wake
@@ -16,6 +18,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -27,7 +31,8 @@ struct mailbox {
 	struct note *first; /* under lock */
 	struct note **end; /* under lock */
 	bool watched; /* under lock: a note must make the fd readable */
-	bool rung; /* under lock: it is readable */
+	bool rung; /* under lock: it is readable, or about to be */
+	_Atomic unsigned ringing; /* posts that are about to write it */
 	int fd;
 };
 
@@ -53,6 +58,8 @@ void mailbox_close(struct mailbox *m)
 	pthread_mutex_lock(&m->lock);
 	BUG_ON(m->first);
 	pthread_mutex_unlock(&m->lock);
+	while (atomic_load(&m->ringing) > 0)
+		sched_yield();
 	pthread_mutex_destroy(&m->lock);
 	close(m->fd);
 	free(m);
@@ -69,35 +76,52 @@ static void wake(int fd)
 	BUG_ON(n != sizeof(one));
 }
 
-/* Under lock: makes the fd readable if it has to be. */
-static void ring(struct mailbox *m)
+/* Under lock: must the caller ring() when he has let go of it? */
+static bool must_ring(struct mailbox *m)
 {
 	if (!m->first || !m->watched || m->rung)
-		return;
+		return false;
 	m->rung = true;
+	atomic_fetch_add(&m->ringing, 1);
+	return true;
+}
+
+/* Once it is done, the mailbox may be gone. */
+static void ring(struct mailbox *m)
+{
 	wake(m->fd);
+	atomic_fetch_sub(&m->ringing, 1);
 }
 
 void mailbox_post(struct mailbox *m, struct note *note)
 {
+	bool rings;
+
 	note->next = NULL;
 	pthread_mutex_lock(&m->lock);
 	*m->end = note;
 	m->end = &note->next;
-	ring(m);
+	rings = must_ring(m);
 	pthread_mutex_unlock(&m->lock);
+	if (rings)
+		ring(m);
 }
 
 int mailbox_fd(struct mailbox *m)
 {
+	bool rings;
+
 	pthread_mutex_lock(&m->lock);
 	m->watched = true;
-	ring(m);
+	rings = must_ring(m);
 	pthread_mutex_unlock(&m->lock);
+	if (rings)
+		ring(m);
 	return m->fd;
 }
 
-static void quiet(int fd)
+/* False: it is not readable yet, but will be. */
+static bool quiet(int fd)
 {
 	uint64_t count;
 	ssize_t n;
@@ -105,7 +129,8 @@ static void quiet(int fd)
 	do
 		n = read(fd, &count, sizeof(count));
 	while (n < 0 && errno == EINTR);
-	BUG_ON(n != sizeof(count));
+	BUG_ON(n < 0 && errno != EAGAIN);
+	return n == sizeof(count);
 }
 
 static struct note *take_all(struct mailbox *m)
@@ -116,9 +141,8 @@ static struct note *take_all(struct mailbox *m)
 	first = m->first;
 	m->first = NULL;
 	m->end = &m->first;
-	if (m->rung)
-		quiet(m->fd);
-	m->rung = false;
+	if (m->rung && quiet(m->fd))
+		m->rung = false;
 	pthread_mutex_unlock(&m->lock);
 	return first;
 }
