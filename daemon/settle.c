@@ -597,6 +597,7 @@ static void on_done(struct note *note)
 			    op->err.text);
 	}
 	store_op_release(&s->write.op);
+	s->write.patient = false;
 	if (writer_submit_later(s->relay->writer, &s->write, RESUBMIT_PAUSE_MS))
 		return;
 	/* Stopping with a store that takes nothing: what was delivered will
@@ -621,6 +622,16 @@ static void prepare(struct settlement *s)
 	op->record = s->transcript.key ? &s->transcript : NULL;
 }
 
+/* What was delivered is remembered in `underway` until it is durable, and
+ * nobody waits for that. */
+static bool is_patient(const struct settlement *s)
+{
+	for (size_t i = 0; i < s->nchanges; i++)
+		if (s->changes[i].kind != CHANGE_DELIVERED)
+			return false;
+	return s->underway != UNDERWAY_NONE && s->notices.n == 0;
+}
+
 void settlement_keep_underway(struct settlement *s, uint32_t slot)
 {
 	s->underway = slot;
@@ -635,6 +646,7 @@ void settlement_submit(struct settlement *s)
 	prepare(s);
 	s->write.reply_to = NULL;
 	s->write.done.run = on_done;
+	s->write.patient = is_patient(s);
 	writer_submit(s->relay->writer, &s->write);
 }
 

@@ -3,8 +3,9 @@
  * writer.c - group commit.
  *
  * While a transaction is being synced, writes gather in the mailbox; the next
- * transaction takes them all, up to its bounds.  So nothing is ever delayed
- * on purpose, and a sync is shared by as many as came during the one before.
+ * transaction takes them all, up to its bounds.  So what somebody waits for is
+ * never delayed on purpose, and a sync is shared by as many as came during the
+ * one before.
  */
 #include "queue/writer.h"
 
@@ -26,6 +27,8 @@ struct writer {
 	/* The writer thread's. */
 	bool stopping;
 	struct note *first, **end; /* submitted, not applied */
+	size_t npatient, nhurried; /* of these */
+	int64_t patient_mono_ms; /* since when there are patient ones */
 	struct note *later; /* to be submitted again, at ... */
 	int64_t later_mono_ms; /* ... this time */
 	bool broken; /* and that was told */
@@ -46,6 +49,10 @@ static void gather(struct note *note)
 	note->next = NULL;
 	*w->end = note;
 	w->end = &note->next;
+	if (!write->patient)
+		w->nhurried++;
+	else if (w->npatient++ == 0)
+		w->patient_mono_ms = clock_mono_ms();
 }
 
 static void on_stop(struct note *note)
@@ -78,6 +85,7 @@ static size_t take_batch(struct writer *w)
 			break;
 		w->first = w->first->next;
 		w->batch[n++] = write;
+		*(write->patient ? &w->npatient : &w->nhurried) -= 1;
 	}
 	if (w->first == NULL)
 		w->end = &w->first;
@@ -167,13 +175,26 @@ static void gather_later(struct writer *w)
 	}
 }
 
+/* Are all that wait patient, and still so? */
+static bool may_wait(const struct writer *w)
+{
+	return w->nhurried == 0 && w->npatient < WRITER_PATIENT_MAX &&
+	       !w->stopping &&
+	       clock_mono_ms() < w->patient_mono_ms + WRITER_PATIENCE_MS;
+}
+
 static int64_t patience_ms(const struct writer *w)
 {
-	int64_t pause;
+	int64_t until_ms = INT64_MAX, pause;
 
-	if (w->later == NULL)
+	if (w->later != NULL)
+		until_ms = w->later_mono_ms;
+	if (w->npatient > 0 &&
+	    w->patient_mono_ms + WRITER_PATIENCE_MS < until_ms)
+		until_ms = w->patient_mono_ms + WRITER_PATIENCE_MS;
+	if (until_ms == INT64_MAX)
 		return -1;
-	pause = w->later_mono_ms - clock_mono_ms();
+	pause = until_ms - clock_mono_ms();
 	return pause > 0 ? pause : 0;
 }
 
@@ -183,7 +204,7 @@ static void *writer_thread(void *arg)
 
 	for (;;) {
 		gather_later(w);
-		size_t n = take_batch(w);
+		size_t n = may_wait(w) ? 0 : take_batch(w);
 
 		if (n > 0) {
 			commit_batch(w, n);

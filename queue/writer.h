@@ -22,10 +22,15 @@
 
 struct writer;
 
+/* So long patient writes wait for one that is not, to share its sync; unless
+ * there are many of them. */
+enum { WRITER_PATIENCE_MS = 5, WRITER_PATIENT_MAX = 64 };
+
 struct write {
 	struct store_op op; /* op.status, op.err: the result */
 	struct mailbox *reply_to; /* NULL: done.run in the writer */
 	struct note done; /* the caller sets .run */
+	bool patient; /* nobody waits for it: see WRITER_PATIENCE_MS */
 	struct note submit; /* the writer's */
 	struct writer *writer; /* the writer's */
 };

@@ -148,6 +148,26 @@ START_TEST(stop_makes_durable_what_was_submitted)
 }
 END_TEST
 
+/* Alone it is made durable too, only later. */
+START_TEST(a_patient_one_is_not_forgotten)
+{
+	struct test *t = test_new(0, 0);
+
+	t->jobs[0].write.patient = true;
+	writer_submit(t->writer, &t->jobs[0].write);
+	wait_done(t, 1);
+	for (size_t i = 1; i < WRITES; i++)
+		t->jobs[i].write.patient = i % 3 > 0;
+	for (size_t i = 1; i < WRITES; i++)
+		writer_submit(t->writer, &t->jobs[i].write);
+	wait_done(t, WRITES);
+	for (size_t i = 0; i < WRITES; i++)
+		ck_assert_uint_eq(t->done_ids[i], i + 1);
+	writer_stop(t->writer);
+	test_free(t);
+}
+END_TEST
+
 START_TEST(batches_are_bounded_by_bytes)
 {
 	struct test *t = test_new(0, 25);
@@ -353,6 +373,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, all_are_answered_in_order);
 	tcase_add_test(t, stop_makes_durable_what_was_submitted);
+	tcase_add_test(t, a_patient_one_is_not_forgotten);
 	tcase_add_test(t, batches_are_bounded_by_bytes);
 	tcase_add_test(t, a_failed_commit_fails_all_and_is_not_announced);
 	tcase_add_test(t, a_refused_one_does_not_disturb_its_neighbours);
