@@ -265,6 +265,8 @@ static void add_change(struct edit *ed, const struct recipient *r)
 		.number = r->number,
 		.due_ms = w->view.now_ms,
 		.by_ms = w->order.by_ms,
+		/* It may be delivered by the time this is written. */
+		.unsettled = !rcpt_state_is_final(r->state),
 	};
 	event_init(ev);
 	ev->kind = w->order.verb->kind;

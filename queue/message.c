@@ -438,6 +438,8 @@ static bool applies(const struct recipient *r, const struct change *c)
 		return true;
 	if ((rules[c->kind].states & (1U << r->state)) == 0)
 		return false;
+	if (c->unsettled && rcpt_state_is_final(r->state))
+		return false;
 	if ((c->kind == CHANGE_RESUBMIT || c->kind == CHANGE_REMOVE) &&
 	    r->state == RCPT_DELIVERED && c->number == ALL_RECIPIENTS)
 		return false;

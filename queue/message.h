@@ -136,6 +136,7 @@ struct change {
 	int64_t by_ms; /* EXTEND */
 	bool attempted; /* count an attempt */
 	bool uncertain;
+	bool unsettled; /* applies to no final one, whatever its kind */
 	bool stop_clock; /* expiry is put off (hold_clock) */
 	bool told, warned; /* set, by any kind of change */
 	const char *lane; /* NULL: stays; strings borrowed */
@@ -153,7 +154,8 @@ struct change {
  *   (needs another lane) and extend to all that are not final, told to all.
  * - Told with `warned` applies once, to one that is not final.
  * - Resubmit and remove apply in every state, but to a delivered one only
- *   when it is named by its number: "all" never sends a second copy.  One
+ *   when it is named by its number: "all" never sends a second copy; nor
+ *   does one that was chosen while it waited (`unsettled`).  One
  *   whose address was lost to a damaged disk cannot be resubmitted.
  *   CHANGE_REMOVE changes nothing here; the store drops the row.
  * - Discard applies to all that are not final: they are failed, with cause

@@ -250,6 +250,30 @@ START_TEST(resubmit_of_an_expired_one_gives_a_fresh_lifetime)
 }
 END_TEST
 
+/* It waited when an operator chose it, and was settled before that could be
+ * written: no second copy, no removal of what has arrived. */
+START_TEST(nothing_meant_for_one_that_waited_applies_to_a_final_one)
+{
+	static const enum change_kind kinds[] = {CHANGE_RESUBMIT,
+						 CHANGE_REMOVE};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct change c = {.kind = kinds[i], .unsettled = true};
+		struct recipient waits = make(RCPT_DEFERRED);
+		struct recipient arrived = make(RCPT_DELIVERED);
+		struct recipient expired = make(RCPT_EXPIRED);
+
+		ck_assert(recipient_change(&waits, &c, NOW));
+		ck_assert(!recipient_change(&arrived, &c, NOW));
+		ck_assert_int_eq(arrived.state, RCPT_DELIVERED);
+		ck_assert(!recipient_change(&expired, &c, NOW));
+		recipient_release(&waits);
+		recipient_release(&arrived);
+		recipient_release(&expired);
+	}
+}
+END_TEST
+
 START_TEST(no_resubmit_without_an_address)
 {
 	struct recipient r;
@@ -398,6 +422,8 @@ int main(void)
 	tcase_add_test(t, release_queues_at_once);
 	tcase_add_test(t, resubmit_of_a_deferred_one);
 	tcase_add_test(t, resubmit_of_an_expired_one_gives_a_fresh_lifetime);
+	tcase_add_test(
+		t, nothing_meant_for_one_that_waited_applies_to_a_final_one);
 	tcase_add_test(t, no_resubmit_without_an_address);
 	tcase_add_test(t, expiry_keeps_the_cause_unless_told);
 	tcase_add_test(t, move_needs_another_lane);
