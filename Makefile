@@ -8,7 +8,8 @@
 #
 # Knobs (on the command line, or in config.local.mak):
 #   VARIANT=release | debug | asan | tsan | cover   default: release
-#                   (fuzz is for make fuzz)
+#                   (fuzz is for make fuzz; fault is release with the points of
+#                   base/fault.h, which all but release have)
 #   WERROR=1        warnings are errors (developers and CI: tools/ set it)
 #   O=DIR           where objects go, default build/$(VARIANT)
 #   CFLAGS, LDFLAGS added to ours
@@ -53,14 +54,16 @@ HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
 HARDEN_LD = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
 FLAGS_release = -O2 -g $(HARDEN)
-FLAGS_debug = -Og -g3 -DDEBUG $(HARDEN)
-FLAGS_asan = -O1 -g3 -DDEBUG -fno-omit-frame-pointer \
+FLAGS_fault = -O2 -g -DFAULTS $(HARDEN)
+FLAGS_debug = -Og -g3 -DDEBUG -DFAULTS $(HARDEN)
+FLAGS_asan = -O1 -g3 -DDEBUG -DFAULTS -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-FLAGS_tsan = -O1 -g3 -DDEBUG -fno-omit-frame-pointer -fsanitize=thread
-FLAGS_cover = -O0 -g3 -DDEBUG --coverage
+FLAGS_tsan = -O1 -g3 -DDEBUG -DFAULTS -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_cover = -O0 -g3 -DDEBUG -DFAULTS --coverage
 FLAGS_fuzz = -O1 -g -DDEBUG -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LD_release = $(HARDEN_LD)
+LD_fault = $(HARDEN_LD)
 LD_debug = $(HARDEN_LD)
 LD_asan = -fsanitize=address,undefined
 LD_tsan = -fsanitize=thread
@@ -231,10 +234,48 @@ chosen = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),
 unit run-unit: $(UNIT)
 	tools/run-tests $(call chosen,$(UNIT))
 
-run-check: programs $(UNIT) $(REPLAY)
+run-check: programs $(UNIT) $(REPLAY) $(POWER) fault-program
 	-tests/peers/fetch
-	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl \
-		tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT) $(REPLAY))
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl RELAYD_FAULTS=$(FAULT_O)/relayd \
+		POWER=$(O)/tests/power tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT) $(REPLAY))
+
+# -------------------------------------------------- crashes and power cuts
+# Long runs of what `make check` does in seconds; docs/RELIABILITY.md.
+#
+#   COUNT=N         kills, or states of the disk
+#   SEED=N          the same again, as far as the machine lets it
+
+# All variants but the one for users have the points of base/fault.h.
+ifeq ($(VARIANT),release)
+FAULT_O = build/fault
+else
+FAULT_O = $(O)
+endif
+
+.PHONY: fault-program crash
+fault-program:
+ifeq ($(VARIANT),release)
+	@$(MAKE) --no-print-directory VARIANT=fault O=$(FAULT_O) $(FAULT_O)/relayd
+endif
+
+crash: programs fault-program
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl RELAYD_FAULTS=$(FAULT_O)/relayd \
+		python3 -B tests/crash/storm.py $(or $(COUNT),1000) $(SEED)
+
+POWER = $(O)/tests/power/replay $(O)/tests/power/record.so
+$(O)/tests/power/replay: $(O)/tests/power/replay.o $(call archives,queue)
+	$(QUIET_LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,queue)
+$(O)/tests/power/replay.o: LAYER_CFLAGS = $(CFLAGS_queue)
+# Sanitizers want to be the first library, so this has none.
+$(O)/tests/power/record.so: tests/power/record.c tests/power/tape.h
+	@mkdir -p $(@D)
+	$(QUIET_LD)$(CC) -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -O2 -g \
+		-shared -fPIC -o $@ $< -ldl
+
+.PHONY: power
+power: programs $(POWER)
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl POWER=$(O)/tests/power \
+		python3 -B tests/power/power.py $(or $(COUNT),10000) $(SEED)
 
 # Figures that depend on the machine, with their limits.
 .PHONY: measure
@@ -403,7 +444,7 @@ compile_commands.json: Makefile config.mak $(SOURCES)
 
 .PHONY: clean distclean
 clean:
-	rm -rf build/release build/debug build/asan build/tsan build/cover \
+	rm -rf build/release build/fault build/debug build/asan build/tsan build/cover \
 		build/fuzz
 distclean:
 	rm -rf build config.mak config.log config.status configure \

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/units.h"
 #include "daemon/audit.h"
 #include "daemon/endpoint.h"
@@ -398,8 +399,10 @@ static void on_written(struct note *note)
 
 	count(w, ed);
 	BUG_ON(w->pending == 0);
-	if (--w->pending == 0)
-		page_done(w->call);
+	if (--w->pending > 0)
+		return;
+	FAULT(ORDER_WRITTEN);
+	page_done(w->call);
 }
 
 /* Tells the sender of what has not been delivered, unless it knows; outside
@@ -450,6 +453,7 @@ static void submit(struct call *c)
 	for (struct edit *ed = w->edits; ed && w->order.bounce; ed = ed->next)
 		if (ed->write.op.nchanges > 0)
 			add_notices(ed);
+	FAULT(ORDER_PAGE);
 	/* Counted before the first is handed over. */
 	for (struct edit *ed = w->edits; ed; ed = ed->next)
 		w->pending += ed->write.op.nchanges > 0;

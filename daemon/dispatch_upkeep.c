@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "daemon/dispatch_state.h"
 #include "daemon/route.h"
@@ -69,6 +70,8 @@ static void expire_message(struct dispatch *d, const struct message *m)
 		settlement_expired(s, r);
 		n++;
 	}
+	if (n > 0)
+		FAULT(EXPIRE_SUBMITTED);
 	settlement_submit(s);
 }
 

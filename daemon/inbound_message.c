@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "daemon/inbound_session.h"
@@ -285,6 +286,7 @@ static void on_enqueued(struct note *note)
 	bool refused = w->write.op.status != ST_OK;
 	char text[MSG_ID_LEN + 16], id[MSG_ID_LEN + 1];
 
+	FAULT(RECEIVE_COMMITTED);
 	msg_id_text(id, s->message->id);
 	snprintf(text, sizeof(text), "Queued as %s", id);
 	free_write(w);
@@ -345,6 +347,7 @@ static void on_piece(struct note *note)
 	struct inbound *s = w->session;
 	const struct store_op *op = &w->write.op;
 
+	FAULT(RECEIVE_PIECE);
 	s->pieces--;
 	/* It may be of the message before, which was dropped. */
 	if (op->status != ST_OK && s->message && s->message->id == op->id &&

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <jansson.h>
 
+#include "base/fault.h"
 #include "conf/version.h"
 #include "daemon/check.h"
 #include "daemon/crl_fetch.h"
@@ -20,7 +21,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-enum action { ACTION_RUN, ACTION_CHECK, ACTION_VERSION };
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_VERSION, ACTION_FAULTS };
 
 struct options {
 	enum action action;
@@ -55,6 +56,9 @@ static void options_read(struct options *o, int argc, char **argv)
 {
 	static const struct option names[] = {
 		{"set", required_argument, NULL, 's'},
+#ifdef FAULTS
+		{"faults", no_argument, NULL, 'F'},
+#endif
 		{NULL, 0, NULL, 0},
 	};
 	int c;
@@ -76,6 +80,9 @@ static void options_read(struct options *o, int argc, char **argv)
 			break;
 		case 'V':
 			o->action = ACTION_VERSION;
+			break;
+		case 'F':
+			o->action = ACTION_FAULTS;
 			break;
 		case 's':
 			add_override(o, optarg);
@@ -108,6 +115,32 @@ static int print_version(void)
 	printf("libcurl %s\n", crl_fetch_libcurl_version());
 	printf("jansson %s\n", jansson_version_str());
 	return EXIT_SUCCESS;
+}
+
+/* ------- --faults */
+
+/* Of builds for tests, see base/fault.h. */
+static int print_faults(void)
+{
+#ifdef FAULTS
+	for (unsigned i = 0; i < FAULT_POINTS; i++)
+		printf("%-20s %s\n", fault_name((enum fault_point)i),
+		       fault_text((enum fault_point)i));
+#endif
+	return EXIT_SUCCESS;
+}
+
+static bool arm_faults(void)
+{
+#ifdef FAULTS
+	struct err e;
+
+	if (fault_arm(&e) != ST_OK) {
+		fprintf(stderr, "relayd: %s\n", e.text);
+		return false;
+	}
+#endif
+	return true;
 }
 
 /* ------- -n */
@@ -169,6 +202,8 @@ static int run(struct options *o)
 	int waiter = -1;
 	struct err e;
 
+	if (!arm_faults())
+		return EXIT_FAILURE;
 	privs_limit();
 	if (!o->foreground && detach_begin(&waiter, &e) != ST_OK) {
 		fprintf(stderr, "relayd: %s\n", e.text);
@@ -204,6 +239,9 @@ int main(int argc, char **argv)
 		break;
 	case ACTION_VERSION:
 		code = print_version();
+		break;
+	case ACTION_FAULTS:
+		code = print_faults();
 		break;
 	}
 	free(o.overrides);

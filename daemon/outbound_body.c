@@ -6,6 +6,7 @@
  * They are read piece by piece, and their checksum is compared before the end
  * of data is said: a damaged message is never completed.
  */
+#include "base/fault.h"
 #include "base/log.h"
 #include "daemon/outbound_session.h"
 
@@ -71,6 +72,7 @@ bool outbound_give_body(struct outbound *o)
 		return false;
 	}
 	outbound_say_underway(o);
+	FAULT(DELIVERY_MARKED);
 	client_body_end(o->client);
 	return true;
 }

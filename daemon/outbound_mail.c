@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "daemon/outbound_session.h"
 #include "daemon/route.h"
 #include "daemon/settle.h"
@@ -414,6 +415,7 @@ static void settle_results(struct outbound *o, const struct failure *broken)
 
 void outbound_settle(struct outbound *o)
 {
+	FAULT(DELIVERY_ANSWERED);
 	settle_results(o, NULL);
 	put_down(o);
 	o->messages++;

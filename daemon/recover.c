@@ -6,6 +6,7 @@
 #include "daemon/recover.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "daemon/route.h"
 #include "daemon/settle.h"
@@ -84,6 +85,7 @@ static enum status recover_one(struct relay *relay, const struct conf *conf,
 		return ST_OK;
 	}
 	settlement_keep_underway(s, slot);
+	FAULT(RECOVER_BEGUN);
 	return settlement_apply(s, e);
 }
 
@@ -98,5 +100,6 @@ enum status recover(struct relay *relay, const struct conf *conf, struct err *e)
 		if (slot == UNDERWAY_NONE || st != ST_OK)
 			return st;
 		st = recover_one(relay, conf, slot, &what, e);
+		FAULT(RECOVER_APPLIED);
 	}
 }

@@ -22,6 +22,7 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "daemon/alarm.h"
 #include "daemon/certificates.h"
 #include "daemon/control.h"
@@ -82,17 +83,20 @@ struct service {
 
 static void publish(struct service *s, struct snapshot *next)
 {
+	FAULT(RELOAD_BEGUN);
 	snapshot_unref(s->snapshot);
 	s->snapshot = next;
 	settings_apply_log(next->conf, s->conf.debug);
 	alarms_configure(s->relay.alarms, next->conf->alarm_command,
 			 next->conf->hostname);
 	dispatch_publish(s->relay.dispatch, next);
+	FAULT(RELOAD_HALF);
 	for (size_t i = 0; i < s->relay.nworkers; i++)
 		worker_publish(s->relay.workers[i], next);
 	certificates_own(s->relay.certificates, next);
 	mirror_look(s->mirror);
 	renewal_follow(s->renewal, next);
+	FAULT(RELOAD_OVER);
 }
 
 /* Credentials that changed on disk. */

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "daemon/alarm.h"
@@ -491,6 +492,8 @@ static void tell(struct settlement *s, const struct message *m)
 	struct notice_fact *facts = gather_facts(s, &n);
 
 	notices_make(&s->notices, s->relay->store, conf_of(s), m, facts, n);
+	if (s->notices.n > 0)
+		FAULT(NOTICE_MADE);
 	for (size_t i = 0; i < n; i++) {
 		enum event_kind kind = facts[i].event->kind;
 
@@ -568,8 +571,10 @@ static void over(struct settlement *s)
 {
 	if (s->write.op.status == ST_OK && s->write.op.done > 0)
 		announce(s);
+	FAULT(SETTLE_DURABLE);
 	if (s->underway != UNDERWAY_NONE)
 		underway_leave(s->relay->underway, s->underway);
+	FAULT(SETTLE_OVER);
 	settlement_free(s);
 }
 
@@ -647,6 +652,7 @@ void settlement_submit(struct settlement *s)
 	s->write.reply_to = NULL;
 	s->write.done.run = on_done;
 	s->write.patient = is_patient(s);
+	FAULT(SETTLE_SUBMITTED);
 	writer_submit(s->relay->writer, &s->write);
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/fault.h"
 #include "base/units.h"
 #include "queue/store_lmdb.h"
 
@@ -267,9 +268,11 @@ static void apply_change_and_bounces(struct work *w, struct store_op *op)
 	if (op->status != ST_OK)
 		return;
 	apply_change(w, op);
-	for (size_t i = 0; i < op->nbounces && op->done > 0; i++)
+	for (size_t i = 0; i < op->nbounces && op->done > 0; i++) {
 		accept_message(w, op, op->bounces[i].message, 0,
 			       op->bounces[i].body);
+		FAULT(NOTICE_APPLIED);
+	}
 }
 
 /* ------- the other verbs */
@@ -310,6 +313,8 @@ static void apply_one(struct work *w, struct store_op *op)
 		break;
 	case STORE_TRIM:
 		trim(w, op);
+		if (op->done > 0)
+			FAULT(TRIM_APPLIED);
 		break;
 	case STORE_DESTINATION:
 		apply_destination(w, op);
@@ -349,11 +354,13 @@ static enum outcome run(struct store_lmdb *s, struct store_op *const *ops,
 		return LOST;
 	for (size_t i = 0; i < n && tx_ok(&w.tx); i++)
 		apply_one(&w, ops[i]);
+	FAULT(QUEUE_BEFORE_COMMIT);
 	if (!tx_ok(&w.tx)) {
 		(void)work_abort(&w, e);
 		find_reason(s, e);
 		outcome = SPOILT;
 	} else if (work_commit(&w, e) == ST_OK) {
+		FAULT(QUEUE_AFTER_COMMIT);
 		return COMMITTED;
 	} else {
 		find_reason(s, e);

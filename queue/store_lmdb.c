@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "queue/store_lmdb.h"
 
 enum {
@@ -206,7 +207,11 @@ static enum status sweep(struct store_lmdb *s, struct err *e)
 		if (st != ST_OK)
 			return st;
 		found = sweep_some(&w);
+		if (found)
+			FAULT(SWEEP_APPLIED);
 		st = work_commit(&w, e);
+		if (found)
+			FAULT(SWEEP_COMMITTED);
 	} while (found && st == ST_OK);
 	return st != ST_OK && e->reply == 452 ? ST_OK : st;
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 enum { OPS_DEFAULT = 512, BYTES_DEFAULT = 8 * 1024 * 1024 };
 
@@ -145,6 +146,7 @@ static void commit_batch(struct writer *w, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		w->ops[i] = &w->batch[i]->op;
+	FAULT(WRITER_BATCH);
 	if (s->ops->apply(s, w->ops, n) == ST_OK) {
 		atomic_fetch_add(&w->commits, 1);
 	} else {
@@ -154,8 +156,10 @@ static void commit_batch(struct writer *w, size_t n)
 	atomic_fetch_add(&w->nops, n);
 	observe(w, n, began_us);
 	announce(w, n);
+	FAULT(WRITER_ANNOUNCED);
 	for (size_t i = 0; i < n; i++)
 		answer(w->batch[i]);
+	FAULT(WRITER_ANSWERED);
 }
 
 /* Those that wait to be tried again, when it is time. */
