@@ -67,10 +67,11 @@ def identity(name, certificate):
 class Relay:
     """sections: text made by route(), trust(), identity(); queue, listener,
     control and top: options that differ from the tests' usual ones; environment:
-    variables besides ours."""
+    variables besides ours; program: another build of relayd."""
 
     def __init__(self, *sections, queue=None, listener=None, top=None,
-                 sources='', start=True, environment=None, control=None):
+                 sources='', start=True, environment=None, control=None,
+                 program=RELAYD):
         self.dir = net.temp_dir('relay')
         self.host = net.own_host()
         self.port = net.free_port()
@@ -87,6 +88,7 @@ class Relay:
         self.control = control or {}
         self.sources = sources
         self.environment = environment or {}
+        self.program = program
         self.process = None
         try:
             for d in ('queue', 'run'):
@@ -136,15 +138,15 @@ class Relay:
 
     def start(self):
         """Starts it and waits until it says that it is ready."""
-        if not os.access(RELAYD, os.X_OK):
-            raise AssertionError(f'there is no {RELAYD}: build it, or set '
-                                 'RELAYD')
+        if not os.access(self.program, os.X_OK):
+            raise AssertionError(f'there is no {self.program}: build it, or '
+                                 'set RELAYD')
         name = f'relayd-test/{self.dir}/{time.monotonic_ns()}'
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind('\0' + name)
         with open(self.logfile, 'ab') as log:
             self.process = subprocess.Popen(
-                [RELAYD, '-f', '-c', self.conf], stdin=subprocess.DEVNULL,
+                [self.program, '-f', '-c', self.conf], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, cwd=self.dir,
                 env=dict(os.environ, NOTIFY_SOCKET='@' + name,
                          **self.environment))
