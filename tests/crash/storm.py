@@ -215,6 +215,8 @@ class Storm:
             killer.start()
             self._start()
             killer.join()
+            # The timer may have been quicker than the start.
+            self.relay.process.kill()
         else:
             self._start()
             time.sleep(self.chance.random() * 0.6)

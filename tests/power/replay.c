@@ -14,7 +14,7 @@
  *
  * The first passes go along the record and cut at each sync with nothing and
  * with everything of what was not synced; all others cut anywhere, with
- * anything.  Of each state: it opens (which sweeps), every row and checksum is
+ * anything, after the commit that makes a new queue.  Of each state: it opens (which sweeps), every row and checksum is
  * right, the books are balanced, it can be written to, and every message whose
  * 250 was said before the cut is there with its bytes, or was settled as it
  * must be, and as delivered only if a next hop had said so by then.
@@ -59,6 +59,7 @@ static struct {
 	char *durable, *image;
 	size_t durable_len, image_len, room;
 	size_t *pending, npending; /* entries */
+	bool made; /* the first commit, which makes the queue, is over */
 	const char **taken; /* of mails, by number: addresses taken by now */
 	char words[512]; /* about the state */
 	uint64_t random;
@@ -501,12 +502,14 @@ static void pass_over(size_t at)
 		break;
 	case TAPE_WRITE_SYNCED:
 		flush_synced();
+		g.made = true;
 		break;
 	case TAPE_SYNC:
 		flush();
 		break;
 	case TAPE_ACCEPTED:
 		x = mail_of(en->bytes, en->head.len, false);
+		g.made = true; /* or should be */
 		if (x != NULL)
 			x->accepted = true;
 		break;
@@ -519,6 +522,7 @@ static void pass_over(size_t at)
 static void rewind_record(void)
 {
 	g.durable_len = g.npending = 0;
+	g.made = false;
 	for (size_t i = 0; i < g.nmails; i++) {
 		g.mails[i].accepted = false;
 		free((char *)(uintptr_t)g.taken[i]);
@@ -529,6 +533,8 @@ static void rewind_record(void)
 /* Is it worth to cut before this one? */
 static bool is_border(const struct entry *en, enum what what)
 {
+	if (!g.made)
+		return false;
 	if (what == ANYTHING)
 		return g.npending > 0;
 	return en->head.kind == TAPE_SYNC ||
@@ -610,8 +616,14 @@ int main(int argc, char **argv)
 	seed = strtoul(argv[5], NULL, 10) + 1;
 	states += pass(NOTHING, count / 4, seed);
 	states += pass(EVERYTHING, count / 4, seed);
-	while (states < count)
-		states += pass(ANYTHING, count - states, ++seed * 7919);
+	while (states < count) {
+		unsigned long more =
+			pass(ANYTHING, count - states, ++seed * 7919);
+
+		if (more == 0)
+			die(argv[1], "has nothing that a power cut could lose");
+		states += more;
+	}
 	rewind_record();
 	summarise(states);
 	free(file);
