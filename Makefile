@@ -413,6 +413,8 @@ install: programs
 	$(INSTALL) -m 644 dist/sysusers.conf $(DESTDIR)$(sysusersdir)/relayd.conf
 	$(INSTALL) -m 644 dist/tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/relayd.conf
 	$(INSTALL) -m 644 dist/relayd.conf $(DESTDIR)$(docdir)/relayd.conf.sample
+	$(INSTALL) -m 644 dist/alerts.rules.yml dist/grafana-dashboard.json \
+		$(DESTDIR)$(docdir)
 	$(INSTALL) -m 644 dist/completion/relayctl.bash \
 		$(DESTDIR)$(bashdir)/relayctl
 	$(INSTALL) -m 644 dist/completion/_relayctl $(DESTDIR)$(zshdir)/_relayctl

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "daemon/census.h"
+#include "daemon/certificates.h"
 #include "daemon/endpoint.h"
 #include "daemon/stats.h"
 #include "tls/crl_cache.h"
@@ -222,6 +223,43 @@ static void print_destinations(struct page *p,
 	      connections);
 }
 
+static void print_fading(struct page *p, const struct fading_view *v)
+{
+	gauge(p, "relayd_queue_trim_next_seconds",
+	      "When the next expired or failed mail is trimmed "
+	      "(queue.keep_expired), in seconds since 1970; 0: none is kept.",
+	      (uint64_t)v->next_ms / 1000);
+	gauge(p, "relayd_queue_trim_soon_recipients",
+	      "Expired and failed recipients whose mail is trimmed within a "
+	      "day.",
+	      v->recipients);
+}
+
+/* ------- certificates */
+
+static void print_certificates(struct page *p, struct certificates *all)
+{
+	static const char until[] = "relayd_certificate_not_after_seconds";
+
+	head(p, until, "gauge",
+	     "When a certificate expires, our own or as last seen of a peer "
+	     "or client, in seconds since 1970.");
+	for (const struct certificate *at = certificates_first(all); at;
+	     at = certificates_next(at)) {
+		const char *const kv[] = {
+			"kind",	   cert_role_word(at->role),
+			"name",	   at->where,
+			"address", at->address,
+			"subject", at->info.subject,
+			"watched", at->watched ? "true" : "false",
+			NULL};
+
+		if (at->info.not_after_ms > 0)
+			labelled(p, until, kv,
+				 (uint64_t)at->info.not_after_ms / 1000);
+	}
+}
+
 /* ------- revocation lists */
 
 static void print_lists(struct page *p, struct crl_cache *crls)
@@ -316,6 +354,8 @@ static void on_measured(struct call *c)
 	print_space(&p, store);
 	print_clients(&p, c->relay);
 	print_destinations(&p, q);
+	print_fading(&p, &q->fading);
+	print_certificates(&p, c->relay->certificates);
 	print_lists(&p, c->relay->crls);
 	p.fits = p.fits && stats_print(c->relay->stats, &p.text);
 	send_text(c, "text/plain; version=0.0.4; charset=utf-8", &p.text,

@@ -353,6 +353,7 @@ static void on_asked(struct note *note)
 	d->resubmits += q->order == ORDER_RESUBMIT_BEGINS;
 	d->resubmits -= q->order == ORDER_RESUBMIT_ENDS;
 	sentinel_asked(d, q);
+	q->fading = d->fading.view;
 	if (q->order != ORDER_VIEW && q->order != ORDER_RESUBMIT_BEGINS)
 		dispatch_touch_all(d);
 	view_actives(d, q);
@@ -506,6 +507,7 @@ static void turn(struct dispatch *d)
 	memory_turn(d);
 	exceptions_turn(d);
 	upkeep_turn(d);
+	fading_turn(d);
 	sentinel_turn(d);
 	/* The others may have touched lanes. */
 	l = agenda_first(&d->agenda);

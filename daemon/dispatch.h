@@ -97,6 +97,13 @@ struct sentinel_view {
 	char     lane[STORE_NAME_MAX + 1];       /* one of them */
 };
 
+/* Expired and failed mail that queue.keep_expired will take within a day. */
+struct fading_view {
+	int64_t  next_ms;                /* wall: the first goes; 0: none is
+					    kept */
+	uint64_t messages, recipients;
+};
+
 /* The asker fills the first part and keeps all of it alive until done.run,
  * in its own thread, which then owns the results. */
 struct dispatch_question {
@@ -111,6 +118,7 @@ struct dispatch_question {
 	size_t                   nviews;
 	size_t                   nchanged; /* destinations that were not so */
 	struct sentinel_view     sentinel;
+	struct fading_view       fading;
 	struct due              *active; /* recipients being delivered, by id */
 	size_t                   nactive;
 

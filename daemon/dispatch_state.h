@@ -68,6 +68,13 @@ struct dispatch {
 	struct warn_walk *warn_walks;    /* owned */
 	size_t   nwarn_walks;
 	struct snapshot  *warn_snapshot; /* that they follow; owned reference */
+
+	/* dispatch_fading.c */
+	struct {
+		struct fading walk;      /* under way */
+		struct fading_view view; /* the last one's result */
+		int64_t next_mono_ms, said_mono_ms;
+	} fading;
 };
 
 /* "Look again at this time, at the latest": in lane_advance() at that lane, else
@@ -175,6 +182,10 @@ bool dispatch_awaits_lists(const struct dispatch *d, struct destination *dest,
 			   const struct delivery *v);
 /* Keeps what the delivery heard of the peer's certificate, and says it once. */
 void dispatch_note_lists(struct destination *dest, struct delivery *v);
+
+/* dispatch_upkeep.c */
+/* dispatch_fading.c */
+void fading_turn(struct dispatch *d);
 
 /* dispatch_upkeep.c */
 void upkeep_start(struct dispatch *d);

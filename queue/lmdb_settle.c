@@ -189,3 +189,74 @@ void trim(struct work *w, struct store_op *op)
 	trim_class(w, op, KEEP_DELIVERED, op->delivered_before_ms);
 	trim_class(w, op, KEEP_HISTORY, op->trace_before_ms);
 }
+
+/* ------- what will be trimmed */
+
+static uint64_t count_undelivered(struct tx *tx, uint64_t id)
+{
+	struct key prefix = key_id(id);
+	struct walk w;
+	uint64_t n = 0;
+
+	walk_begin(&w, tx, TABLE_RECIPIENT);
+	for (bool on = walk_first(&w, key_span(&prefix)); on;
+	     on = walk_next_in(&w, key_span(&prefix))) {
+		enum rcpt_state state;
+		int64_t since_ms;
+
+		n += !recipient_peek(w.value, &state, &since_ms) ||
+		     state != RCPT_DELIVERED;
+	}
+	walk_end(&w);
+	return n;
+}
+
+/* On the first one behind what f has seen; false: there is none. */
+static bool find_fading(struct walk *w, struct span class,
+			const struct fading *f)
+{
+	struct key at = key_keep(KEEP_UNDELIVERED, f->settled_ms, f->id);
+
+	if (f->messages == 0)
+		return walk_first(w, class);
+	if (!walk_seek(w, key_span(&at)))
+		return false;
+	if (span_eq(w->key, key_span(&at)))
+		return walk_next_in(w, class);
+	return walk_in(w, class);
+}
+
+enum status lmdb_fading(struct store *s, int64_t before_ms, size_t max,
+			struct fading *f, struct err *e)
+{
+	struct key class = {.len = 0};
+	struct walk w;
+	struct tx tx;
+	enum status st = tx_begin(&tx, store_lmdb_of(s)->lmdb, TX_READ, e);
+	size_t n = 0;
+	bool on;
+
+	if (st != ST_OK)
+		return st;
+	key_add(&class, KEEP_UNDELIVERED, 1);
+	walk_begin(&w, &tx, TABLE_KEEP);
+	on = find_fading(&w, key_span(&class), f);
+	for (; on && n < max; on = walk_next_in(&w, key_span(&class))) {
+		int64_t at_ms = key_to_time(key_read(w.key, KEEP_AT_TIME, 8));
+
+		if (f->oldest_ms == 0)
+			f->oldest_ms = at_ms;
+		if (at_ms >= before_ms) {
+			on = false;
+			break;
+		}
+		f->settled_ms = at_ms;
+		f->id = key_read(w.key, KEEP_AT_ID, 8);
+		f->messages++;
+		f->recipients += count_undelivered(&tx, f->id);
+		n++;
+	}
+	f->over = !on;
+	walk_end(&w);
+	return tx_end(&tx, e);
+}

@@ -212,6 +212,15 @@ struct store_check {
 void store_check_init(struct store_check *c);
 void store_check_release(struct store_check *c);
 
+/* Counts what a STORE_TRIM would take; zero at the beginning. */
+struct fading {
+	int64_t settled_ms; /* the last seen */
+	uint64_t id;
+	int64_t oldest_ms; /* the first of all settled; 0: there is none */
+	uint64_t messages, recipients; /* recipients: not delivered */
+	bool over;
+};
+
 struct store_space {
 	uint64_t used_bytes, max_bytes, free_disk_bytes;
 	bool full; /* new mail is refused: 452 4.3.1 */
@@ -298,6 +307,10 @@ struct store_ops {
 			      store_saw_fault *, void *arg, struct err *);
 	enum status (*balance)(struct store *, struct balance *out,
 			       struct err *);
+	/* Counts up to max more messages that a STORE_TRIM with this
+	 * expired_before_ms takes, the oldest first, until f->over. */
+	enum status (*fading)(struct store *, int64_t before_ms, size_t max,
+			      struct fading *f, struct err *);
 	void (*space)(struct store *, struct store_space *out);
 };
 

@@ -247,6 +247,7 @@ static const struct store_ops lmdb_ops = {
 	.records = lmdb_records,
 	.verify = lmdb_verify,
 	.balance = lmdb_balance,
+	.fading = lmdb_fading,
 	.space = lmdb_space,
 };
 

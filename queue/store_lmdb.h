@@ -97,6 +97,8 @@ enum status lmdb_records(struct store *s, enum record_kind kind,
 enum status lmdb_verify(struct store *s, struct store_check *c, size_t max,
 			store_saw_fault *seen, void *arg, struct err *e);
 enum status lmdb_balance(struct store *s, struct balance *out, struct err *e);
+enum status lmdb_fading(struct store *s, int64_t before_ms, size_t max,
+			struct fading *f, struct err *e);
 void lmdb_space(struct store *s, struct store_space *out);
 
 /* A transaction outside apply, for start-up. */

@@ -5,17 +5,19 @@ the numbers must be those of the mail that went through."""
 import http.client
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 
 # The path comes first.
-from harness import net, sender                  # noqa: E402
-from harness.relay import Relay, route           # noqa: E402
+from harness import certs, net, sender                  # noqa: E402
+from harness.relay import Relay, identity, route # noqa: E402
 from harness.sink import Sink                    # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -30,10 +32,12 @@ class Metrics(unittest.TestCase):
         self.addCleanup(self.hop.close)
         self.dead = net.free_port(net.own_host())
         self.at = net.own_host(), net.free_port(net.own_host())
-        self.relay = Relay(
+        self.sections = (
             route('out', hosts=[self.hop.address], tls='off'),
             route('dead', domains=['dead.example'], tls='off',
-                  hosts=[f'[{net.own_host()}]:{self.dead}']),
+                  hosts=[f'[{net.own_host()}]:{self.dead}']))
+        self.relay = Relay(
+            *self.sections,
             control={'metrics': f'{self.at[0]}:{self.at[1]}'})
         self.addCleanup(self.relay.close)
 
@@ -103,6 +107,38 @@ class Metrics(unittest.TestCase):
                                 check=False)
         self.assertEqual((judged.returncode, judged.stdout, judged.stderr),
                          (0, b'', b''))
+        self.relay.stop()
+
+    def test_what_will_be_trimmed(self):
+        sender.send_many(self.relay.host, self.relay.port, 2,
+                         recipients=['x@dead.example', 'y@dead.example'])
+        self.relay.wait_deferred(4, 'connect-refused')
+        self.relay.ctl('remove', '--all')
+        self.relay.stop()
+        for keep, soon in (('30d', 0), ('12h', 4)):
+            self.relay.queue['keep_expired'] = keep
+            self.relay.configure(*self.sections)
+            self.relay.start()
+            net.wait_for('it is counted', lambda: self.samples()[
+                'relayd_queue_trim_next_seconds'] > 0)
+            self.assertEqual(
+                self.samples()['relayd_queue_trim_soon_recipients'], soon)
+            self.assertEqual('event=trim-soon recipients=4 messages=2' in
+                             self.relay.log(), soon > 0)
+            self.relay.stop()
+
+    def test_certificates(self):
+        directory = net.temp_dir('certs')
+        self.addCleanup(shutil.rmtree, directory)
+        ca = certs.Authority(directory)
+        self.relay.reload(*self.sections, identity(
+            'shown', ca.issue('shown', 'relay.example.com', ends=90)))
+        own, = [(name, value) for name, value in self.samples().items()
+                if name.startswith('relayd_certificate_not_after_seconds')]
+        self.assertIn('kind="own",name="shown"', own[0])
+        self.assertIn('watched="true"', own[0])
+        self.assertAlmostEqual(own[1], time.time() + 90 * 86400,
+                               delta=2 * 86400)
         self.relay.stop()
 
     def test_the_same_at_the_socket(self):

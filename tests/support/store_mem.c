@@ -775,6 +775,33 @@ static enum status mem_scan(struct store *store, uint64_t *cursor, size_t max,
 	return ST_OK;
 }
 
+/* All in one go: there are few. */
+static enum status mem_fading(struct store *store, int64_t before_ms,
+			      size_t max, struct fading *f, struct err *e)
+{
+	struct store_mem *s = lock(store);
+	const struct entry *first = oldest(s, 1);
+
+	(void)max;
+	(void)e;
+	*f = (struct fading){
+		.oldest_ms = first ? kept_since_ms(first) : 0,
+		.over = true,
+	};
+	for (size_t i = 0; i < s->n; i++) {
+		const struct entry *x = s->entries[i];
+
+		if (class_of(x) != 1 || kept_since_ms(x) >= before_ms)
+			continue;
+		f->messages++;
+		for (size_t r = 0; r < x->m->nrecipients; r++)
+			f->recipients += x->m->recipients[r].state !=
+					 RCPT_DELIVERED;
+	}
+	unlock(s);
+	return ST_OK;
+}
+
 static bool belongs(const struct recipient *r, const void *arg)
 {
 	const struct recipient *like = arg;
@@ -1062,6 +1089,7 @@ static const struct store_ops mem_ops = {
 	.records = mem_records,
 	.verify = mem_verify,
 	.balance = mem_balance,
+	.fading = mem_fading,
 	.space = mem_space,
 };
 

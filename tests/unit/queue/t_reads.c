@@ -503,6 +503,40 @@ CONTRACT_TEST(trim_of_expired_mail)
 	ck_assert_uint_eq(totals(s).expired, 2);
 }
 
+/* What is counted is what a trim then takes. */
+CONTRACT_TEST(fading_mail_is_counted)
+{
+	struct fading f = {.over = false};
+	struct err e;
+
+	ck_assert_int_eq(s->ops->fading(s, INT64_MAX, 9, &f, &e), ST_OK);
+	ck_assert(f.over);
+	ck_assert_int_eq(f.oldest_ms, 0);
+	for (uint64_t id = 1; id <= 5; id++) {
+		enqueue(s, id, 2, "x");
+		clock_set_test(1000, WALL_MS + (int64_t)id * 10);
+		if (id < 5)
+			change(s, id, (struct change){
+					      .kind = CHANGE_FAILED,
+					      .number = ALL_RECIPIENTS});
+	}
+	f = (struct fading){.over = false};
+	for (int n = 0; !f.over; n++) {
+		ck_assert_int_lt(n, 9);
+		ck_assert_int_eq(
+			s->ops->fading(s, WALL_MS + 31, 2, &f, &e), ST_OK);
+	}
+	ck_assert_int_eq(f.oldest_ms, WALL_MS + 10);
+	ck_assert_uint_eq(f.messages, 3);
+	ck_assert_uint_eq(f.recipients, 6);
+	f = (struct fading){.over = false};
+	ck_assert_int_eq(s->ops->fading(s, WALL_MS, 2, &f, &e), ST_OK);
+	ck_assert(f.over);
+	ck_assert_uint_eq(f.messages, 0);
+	ck_assert_int_eq(f.oldest_ms, WALL_MS + 10);
+	ck_assert_uint_eq(trim(s, BEFORE(WALL_MS + 31, 0, 0), 9), 3);
+}
+
 CONTRACT_TEST(trim_of_removed_mail)
 {
 	struct totals t;
@@ -757,7 +791,7 @@ int main(void)
 		contract_only_what_happened_is_history,
 		contract_history_of_a_removed_message,
 		contract_trim_of_expired_mail,
-		contract_trim_of_removed_mail,
+		contract_fading_mail_is_counted, contract_trim_of_removed_mail,
 		contract_trim_of_delivered_mail,
 		contract_resubmitted_mail_is_not_trimmed,
 		contract_destinations_are_remembered,
