@@ -223,22 +223,6 @@ million: programs bench-programs
 	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl SEED=$(O)/bench/seed \
 		bench/million
 
-# --------------------------------------------------------------- all tests
-# Python programs are black-box tests: they run relayd and relayctl as users
-# do, against real peers.
-
-BLACKBOX := $(sort $(wildcard tests/*/test_*.py))
-chosen = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),$(1))
-
-.PHONY: check demo run-unit run-check run-demo setup-test unit
-unit run-unit: $(UNIT)
-	tools/run-tests $(call chosen,$(UNIT))
-
-run-check: programs $(UNIT) $(REPLAY) $(POWER) fault-program
-	-tests/peers/fetch
-	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl RELAYD_FAULTS=$(FAULT_O)/relayd \
-		POWER=$(O)/tests/power tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT) $(REPLAY))
-
 # -------------------------------------------------- crashes and power cuts
 # Long runs of what `make check` does in seconds; docs/RELIABILITY.md.
 #
@@ -276,6 +260,22 @@ $(O)/tests/power/record.so: tests/power/record.c tests/power/tape.h
 power: programs $(POWER)
 	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl POWER=$(O)/tests/power \
 		python3 -B tests/power/power.py $(or $(COUNT),10000) $(SEED)
+
+# --------------------------------------------------------------- all tests
+# Python programs are black-box tests: they run relayd and relayctl as users
+# do, against real peers.
+
+BLACKBOX := $(sort $(wildcard tests/*/test_*.py))
+chosen = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),$(1))
+
+.PHONY: check demo run-unit run-check run-demo setup-test unit
+unit run-unit: $(UNIT)
+	tools/run-tests $(call chosen,$(UNIT))
+
+run-check: programs $(UNIT) $(REPLAY) $(POWER) fault-program
+	-tests/peers/fetch
+	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl RELAYD_FAULTS=$(FAULT_O)/relayd \
+		POWER=$(O)/tests/power tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT) $(REPLAY))
 
 # Figures that depend on the machine, with their limits.
 .PHONY: measure
