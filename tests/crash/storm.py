@@ -331,7 +331,7 @@ def main(count, seed):
           f'points: {accepted} accepted, {arrivals} arrivals, {marked} marked '
           'duplicates, 0 lost, 0 unmarked duplicates, 0 altered')
     never = [name for name, times in reached.items() if times == 0]
-    if never and kills >= 2 * len(names):
+    if never and kills >= 8 * len(names):
         print(f'never reached: {" ".join(never)}')
         return 1
     return 0
