@@ -497,12 +497,33 @@ static void advance_lanes(struct dispatch *d)
 		advance(d, l, now);
 }
 
+/* Somebody set the clock.  What is due at its time of day is looked for anew,
+ * and what was put off by a clock that was ahead is due now. */
+static void look_at_clock(struct dispatch *d)
+{
+	int64_t jump_ms =
+		drift_look(&d->drift, clock_mono_ms(), clock_wall_ms());
+	struct lane *l;
+
+	if (jump_ms == 0)
+		return;
+	atomic_store(&d->relay->skipped_ms, d->drift.skipped_ms);
+	log_fact(LOG_WARN, 0, "clock-jumped", F_INT("by_s", jump_ms / 1000),
+		 F_INT("skipped_s", d->drift.skipped_ms / 1000));
+	for (l = d->lanes; l; l = l->hh.next) {
+		l->more_due = true;
+		l->more_far = true;
+	}
+	dispatch_touch_all(d);
+}
+
 static void turn(struct dispatch *d)
 {
 	struct lane *l;
 
 	if (d->stopping)
 		return;
+	look_at_clock(d);
 	advance_lanes(d);
 	memory_turn(d);
 	exceptions_turn(d);

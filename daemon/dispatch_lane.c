@@ -23,6 +23,7 @@ enum {
 	BLOCKED_MAX = 256, /* recipients being deferred at once */
 	PARK_MS = 2000,
 	STORE_PAUSE_MS = 1000, /* after a failed read */
+	CLOCK_TOLERANCE_MS = 10 * 60 * 1000,
 };
 
 /* ------- reading ahead */
@@ -43,21 +44,34 @@ static void add_recipient(struct dispatch *d, struct lane *l, struct job **last,
 	j->numbers[j->n++] = due->number;
 }
 
-/* Puts what is due and not in hand into the ready list.  Clears *more when
+/* A part of a lane's schedule: what is due after after_ms and not after
+ * until_ms. */
+struct part {
+	enum rcpt_wait wait;
+	int64_t after_ms, until_ms;
+};
+
+/* Puts what is in it and not in hand into the ready list.  Clears *more when
  * the schedule has no more of it. */
-static void read_ahead(struct dispatch *d, struct lane *l, enum rcpt_wait wait,
-		       int64_t before_ms, bool *more)
+static void read_ahead(struct dispatch *d, struct lane *l,
+		       const struct part *part, bool *more)
 {
 	struct store *store = d->relay->store;
-	struct due list[LANE_READ_MAX], after;
-	const struct due *from = NULL;
+	struct due list[LANE_READ_MAX];
+	struct due after = {
+		.due_ms = part->after_ms,
+		.id = UINT64_MAX,
+		.number = UINT32_MAX,
+	};
+	const struct due *from = part->after_ms == INT64_MIN ? NULL : &after;
 	struct job *last = NULL;
 	struct err e;
 	size_t n, fresh = 0;
 
 	do {
-		if (store->ops->due(store, l->name, wait, before_ms, from, list,
-				    LANE_READ_MAX, &n, &e) != ST_OK) {
+		if (store->ops->due(store, l->name, part->wait, part->until_ms,
+				    from, list, LANE_READ_MAX, &n,
+				    &e) != ST_OK) {
 			log_text(LOG_ERROR, "schedule-unread", "%s", e.text);
 			dispatch_wake_at(d, clock_mono_ms() + STORE_PAUSE_MS);
 			return;
@@ -75,7 +89,7 @@ static void read_ahead(struct dispatch *d, struct lane *l, enum rcpt_wait wait,
 	} while (n == LANE_READ_MAX && fresh == 0);
 	if (n < LANE_READ_MAX) {
 		*more = false;
-		if (wait == WAIT_DESTINATION && fresh == 0)
+		if (part->wait == WAIT_DESTINATION && fresh == 0)
 			l->waiting_seen = false;
 	}
 }
@@ -101,20 +115,45 @@ static void look_forward(struct dispatch *d, struct lane *l, int64_t now_ms)
 		l->next_due_wall_ms = next.due_ms;
 }
 
+/* The longest pause that today's configuration can have made, and some more:
+ * what is due later was put off by a clock that was ahead, or under another
+ * configuration. */
+static int64_t longest_pause_ms(const struct dispatch *d, const struct lane *l)
+{
+	const struct conf_durations *queue = &d->snapshot->conf->queue.retry;
+	const struct conf_durations *lists[] = {
+		queue,
+		l->route ? &l->route->retry : queue,
+	};
+	int64_t longest_ms = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		for (size_t k = 0; k < lists[i]->n; k++)
+			if (lists[i]->at_ms[k] > longest_ms)
+				longest_ms = lists[i]->at_ms[k];
+	return longest_ms + longest_ms / 5 + CLOCK_TOLERANCE_MS;
+}
+
 static void refill(struct dispatch *d, struct lane *l, bool with_waiting)
 {
 	int64_t now_ms = clock_wall_ms();
+	const struct part due = {WAIT_TIME, INT64_MIN, now_ms},
+			  far = {WAIT_TIME, now_ms + longest_pause_ms(d, l),
+				 INT64_MAX},
+			  waiting = {WAIT_DESTINATION, INT64_MIN, INT64_MAX};
 
 	if (l->nready > LANE_READY_MAX - LANE_READ_MAX)
 		return;
-	if (l->more_due) {
-		read_ahead(d, l, WAIT_TIME, now_ms, &l->more_due);
+	if (l->more_far)
+		read_ahead(d, l, &far, &l->more_far);
+	if (l->more_due && l->nready <= LANE_READY_MAX - LANE_READ_MAX) {
+		read_ahead(d, l, &due, &l->more_due);
 		if (!l->more_due)
 			look_forward(d, l, now_ms);
 	}
 	if (with_waiting && l->more_waiting &&
 	    l->nready <= LANE_READY_MAX - LANE_READ_MAX)
-		read_ahead(d, l, WAIT_DESTINATION, INT64_MAX, &l->more_waiting);
+		read_ahead(d, l, &waiting, &l->more_waiting);
 }
 
 /* ------- deferring what can't go */

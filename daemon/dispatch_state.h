@@ -22,6 +22,7 @@
 
 #include "base/thread.h"
 #include "daemon/agenda.h"
+#include "daemon/drift.h"
 #include "daemon/lane.h"
 #include "daemon/pace.h"
 
@@ -47,6 +48,7 @@ struct dispatch {
 					    are forgotten */
 	struct exception **exceptions;   /* owned references, array owned */
 	size_t   nexceptions;
+	struct drift drift;              /* of the wall clock */
 	int64_t  wake_mono_ms;           /* when the next turn is due at the
 					    latest */
 	_Atomic int64_t turned_mono_ms;

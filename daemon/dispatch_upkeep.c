@@ -26,6 +26,12 @@ enum {
 	EXPIRE_MAX = 1000, /* recipients of a message in one go */
 };
 
+/* The time by which the age of mail is judged. */
+static int64_t age_now_ms(const struct dispatch *d)
+{
+	return clock_wall_ms() - d->drift.skipped_ms;
+}
+
 /* ------- expiry */
 
 static int64_t lifetime_of(const struct dispatch *d, const struct recipient *r)
@@ -56,7 +62,7 @@ static bool is_idle(struct dispatch *d, const struct message *m,
 static void expire_message(struct dispatch *d, const struct message *m)
 {
 	const struct attempt attempt = {.queue = &d->snapshot->conf->queue};
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = age_now_ms(d);
 	struct settlement *s = settlement_new(d->relay, m->id, &attempt);
 	size_t n = 0;
 
@@ -111,7 +117,7 @@ static int64_t shortest_lifetime(const struct dispatch *d)
 static void expire_group(struct dispatch *d, const struct group *g)
 {
 	struct store *store = d->relay->store;
-	int64_t young_ms = clock_wall_ms() - shortest_lifetime(d);
+	int64_t young_ms = age_now_ms(d) - shortest_lifetime(d);
 	struct due list[PORTION], after;
 	const struct due *from = NULL;
 	struct err e;
@@ -135,7 +141,7 @@ static void expire_group(struct dispatch *d, const struct group *g)
 static void expire_all(struct dispatch *d)
 {
 	struct store *store = d->relay->store;
-	int64_t young_ms = clock_wall_ms() - shortest_lifetime(d);
+	int64_t young_ms = age_now_ms(d) - shortest_lifetime(d);
 	struct group *groups;
 	struct err e;
 	size_t n;
@@ -243,7 +249,7 @@ static bool walk_late(struct dispatch *d, struct warn_walk *walk)
 	struct store *store = d->relay->store;
 	struct late late = {
 		.dispatch = d,
-		.old_ms = clock_wall_ms() - walk->after_ms,
+		.old_ms = age_now_ms(d) - walk->after_ms,
 		.seen = walk->cursor,
 	};
 	uint64_t cursor = walk->cursor;
@@ -296,7 +302,7 @@ static void on_trimmed(struct note *note)
 static void trim(struct dispatch *d)
 {
 	const struct conf_queue *queue = &d->snapshot->conf->queue;
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = age_now_ms(d);
 	struct trim *t = xcalloc(1, sizeof(*t));
 
 	paces_trim(d);

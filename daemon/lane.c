@@ -17,6 +17,7 @@ struct lane *lane_new(const char *name)
 	l->ready_end = &l->ready;
 	l->more_due = true;
 	l->more_waiting = true;
+	l->more_far = true;
 	l->next_due_wall_ms = INT64_MAX;
 	return l;
 }

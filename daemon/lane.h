@@ -59,6 +59,8 @@ struct lane {
 	size_t nblocked;                 /* recipients being deferred by us */
 	bool more_due;                   /* WAIT_TIME: the disk may have more */
 	bool more_waiting;               /* WAIT_DESTINATION: likewise */
+	bool more_far;                   /* WAIT_TIME: there may be times that
+					    only another clock could set */
 	bool waiting_seen;               /* mail waits for a destination */
 	int64_t next_due_wall_ms;        /* of WAIT_TIME; INT64_MAX: none */
 	struct delivery *parked;         /* connected, waiting for work */

@@ -64,6 +64,8 @@ struct relay {
 	const char      *resolver_servers;       /* tests: NULL is the system's */
 	uint16_t         mx_port;        /* 25; tests have another */
 	int64_t          lookup_timeout_ms;      /* of DNS; likewise */
+	_Atomic int64_t  skipped_ms;     /* dispatch's: by so much the clock was
+					    set ahead; no age of mail */
 	struct stats    *stats;
 	struct alarms   *alarms;         /* NULL: alarms are only logged */
 };

@@ -310,7 +310,8 @@ static bool is_late(const struct settlement *s, const struct recipient *r)
 		route ? route->warn_after_ms : s->attempt.queue->warn_after_ms;
 
 	return after_ms > 0 && !r->warned &&
-	       clock_wall_ms() - r->fresh_ms >= after_ms &&
+	       clock_wall_ms() - s->relay->skipped_ms - r->fresh_ms >=
+		       after_ms &&
 	       notice_is_wanted(r, EVENT_DEFERRED);
 }
 
