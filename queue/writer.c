@@ -6,6 +6,14 @@
  * transaction takes them all, up to its bounds.  So what somebody waits for is
  * never delayed on purpose, and a sync is shared by as many as came during the
  * one before.
+ *
+ * There are two lines.  Somebody holds a connection for new mail, and for
+ * that alone: it goes first, however many outcomes and operators' changes
+ * wait.  While it comes these get a small part of each transaction, as a
+ * sender waits for the one that is being written, too, and touching old mail
+ * costs more pages than adding new.  No operation depends on one of the other
+ * line that is not durable yet, but that an entry of the audit goes ahead of
+ * what it tells of.
  */
 #include "queue/writer.h"
 
@@ -17,7 +25,17 @@
 #include "base/clock.h"
 #include "base/fault.h"
 
-enum { OPS_DEFAULT = 512, BYTES_DEFAULT = 8 * 1024 * 1024 };
+enum {
+	OPS_DEFAULT = 512,
+	BYTES_DEFAULT = 8 * 1024 * 1024,
+	REST_SHARE = 8, /* the rest gets an eighth while mail comes in */
+	MAIL_COMES_MS = 1000, /* so long after the last one */
+};
+
+/* Writes in order of submission. */
+struct line {
+	struct note *first, **end;
+};
 
 struct writer {
 	struct writer_conf conf;
@@ -27,8 +45,9 @@ struct writer {
 
 	/* The writer thread's. */
 	bool stopping;
-	struct note *first, **end; /* submitted, not applied */
-	size_t npatient, nhurried; /* of these */
+	struct line mail, rest; /* submitted, not applied */
+	int64_t mail_mono_ms; /* new mail came last; 0: never */
+	size_t npatient, nhurried; /* of both lines */
 	int64_t patient_mono_ms; /* since when there are patient ones */
 	struct note *later; /* to be submitted again, at ... */
 	int64_t later_mono_ms; /* ... this time */
@@ -41,15 +60,32 @@ struct writer {
 
 /* ------- the writer thread */
 
+static bool goes_first(enum store_verb verb)
+{
+	switch (verb) {
+	case STORE_BODY:
+	case STORE_DROP:
+	case STORE_ENQUEUE:
+	case STORE_RECORD:
+		return true;
+	case STORE_CHANGE:
+	case STORE_TRIM:
+	case STORE_DESTINATION:
+		break;
+	}
+	return false;
+}
+
 /* The mailbox has let go of the note; it now serves as a link of our list. */
 static void gather(struct note *note)
 {
 	struct write *write = CONTAINER_OF(note, struct write, submit);
 	struct writer *w = write->writer;
+	struct line *line = goes_first(write->op.verb) ? &w->mail : &w->rest;
 
 	note->next = NULL;
-	*w->end = note;
-	w->end = &note->next;
+	*line->end = note;
+	line->end = &note->next;
 	if (!write->patient)
 		w->nhurried++;
 	else if (w->npatient++ == 0)
@@ -72,25 +108,48 @@ static size_t bytes_of(const struct store_op *op)
 	return bytes;
 }
 
-/* The first is always taken, however large. */
-static size_t take_batch(struct writer *w)
+/* What a batch has so far. */
+struct load {
+	size_t n, bytes;
+};
+
+/* Takes from a line up to max.  The first of a batch is always taken, however
+ * large. */
+static void take(struct writer *w, struct line *line, size_t max,
+		 struct load *load)
 {
-	size_t n = 0, bytes = 0;
-
-	while (w->first != NULL && n < w->conf.max_ops) {
+	while (line->first != NULL && load->n < max) {
 		struct write *write =
-			CONTAINER_OF(w->first, struct write, submit);
+			CONTAINER_OF(line->first, struct write, submit);
 
-		bytes += bytes_of(&write->op);
-		if (n > 0 && bytes > w->conf.max_bytes)
+		load->bytes += bytes_of(&write->op);
+		if (load->n > 0 && load->bytes > w->conf.max_bytes)
 			break;
-		w->first = w->first->next;
-		w->batch[n++] = write;
+		line->first = line->first->next;
+		w->batch[load->n++] = write;
 		*(write->patient ? &w->npatient : &w->nhurried) -= 1;
 	}
-	if (w->first == NULL)
-		w->end = &w->first;
-	return n;
+	if (line->first == NULL)
+		line->end = &line->first;
+}
+
+/* Each line has room that the other one can't take. */
+static size_t take_batch(struct writer *w)
+{
+	size_t max = w->conf.max_ops;
+	size_t part = max > REST_SHARE ? max / REST_SHARE : 1;
+	int64_t now = clock_mono_ms();
+	struct load load = {0};
+	bool mail;
+
+	if (w->mail.first != NULL)
+		w->mail_mono_ms = now;
+	mail = w->mail_mono_ms > 0 && now - w->mail_mono_ms < MAIL_COMES_MS;
+	take(w, &w->mail, w->rest.first != NULL && max > 1 ? max - part : max,
+	     &load);
+	take(w, &w->rest, mail && load.n + part < max ? load.n + part : max,
+	     &load);
+	return load.n;
 }
 
 static void announce(struct writer *w, size_t n)
@@ -260,7 +319,8 @@ enum status writer_start(struct writer **out, const struct writer_conf *conf,
 	if (w->conf.max_bytes == 0)
 		w->conf.max_bytes = BYTES_DEFAULT;
 	w->stop.run = on_stop;
-	w->end = &w->first;
+	w->mail.end = &w->mail.first;
+	w->rest.end = &w->rest.first;
 	w->batch = xcalloc(w->conf.max_ops, sizeof(struct write *));
 	w->ops = xcalloc(w->conf.max_ops, sizeof(struct store_op *));
 	st = mailbox_open(&w->mailbox, e);

@@ -5,7 +5,8 @@
  * writer_submit() hands over a write and returns.  The writer thread takes
  * all that waits, bounded by count and bytes, applies it in one transaction
  * with one sync, and posts each write's `done` note to its reply_to, exactly
- * once, in order of submission.  Before that, once per commit, it calls
+ * once, in order of submission: of what brings new mail (and records) among
+ * themselves, which goes first, and of the rest.  Before that, once per commit, it calls
  * `committed` (in the writer's thread) so that the dispatcher learns what is
  * durable, and only that.
  *

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * clock_fault - a monotonic clock that is ahead, to be preloaded: by as many
- * seconds as the file $CLOCK_FAULT says.
+ * clock_fault - clocks that are ahead or behind, to be preloaded: the
+ * monotonic one by as many seconds as the file $CLOCK_FAULT says, the wall
+ * clock by those of $CLOCK_FAULT.wall.
  */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-static long ahead_s(void)
+static long ahead_s(const char *which)
 {
-	const char *path = getenv("CLOCK_FAULT");
-	FILE *f = path ? fopen(path, "re") : NULL;
-	char text[32] = "";
+	const char *base = getenv("CLOCK_FAULT");
+	char path[4096], text[32] = "";
+	FILE *f;
 
+	snprintf(path, sizeof(path), "%s%s", base ? base : "", which);
+	f = base ? fopen(path, "re") : NULL;
 	if (!f)
 		return 0;
 	if (!fgets(text, sizeof(text), f))
@@ -31,6 +34,8 @@ int clock_gettime(clockid_t id, struct timespec *t)
 
 	if (result == 0 &&
 	    (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE))
-		t->tv_sec += ahead_s();
+		t->tv_sec += ahead_s("");
+	if (result == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+		t->tv_sec += ahead_s(".wall");
 	return result;
 }

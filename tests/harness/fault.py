@@ -54,8 +54,8 @@ class Disk:
 
 
 class Clock:
-    """The monotonic one: who waits is not woken by it, but finds, when he
-    looks again, that his time is over."""
+    """The monotonic one, and the one on the wall: who waits is not woken by
+    them, but finds, when he looks again, what the time is."""
 
     def __init__(self, directory):
         self.path = f'{directory}/ahead'
@@ -63,6 +63,15 @@ class Clock:
                             'CLOCK_FAULT': self.path}
 
     def run_ahead(self, seconds):
-        with open(self.path + '.new', 'w', encoding='ascii') as f:
+        self._set(self.path, seconds)
+
+    def set_wall(self, seconds):
+        """The wall clock, which people see: so much ahead of the true time,
+        or behind it."""
+        self._set(self.path + '.wall', seconds)
+
+    @staticmethod
+    def _set(path, seconds):
+        with open(path + '.new', 'w', encoding='ascii') as f:
             f.write(f'{seconds}\n')
-        os.rename(self.path + '.new', self.path)
+        os.rename(path + '.new', path)

@@ -133,6 +133,50 @@ START_TEST(all_are_answered_in_order)
 }
 END_TEST
 
+/* In the writer's thread: all the others are submitted meanwhile. */
+static void submit_the_others(struct note *note)
+{
+	struct write *write = CONTAINER_OF(note, struct write, done);
+	struct job *job = CONTAINER_OF(write, struct job, write);
+	struct test *t = job->test;
+
+	for (size_t i = 1; i < WRITES; i++)
+		writer_submit(t->writer, &t->jobs[i].write);
+}
+
+START_TEST(new_mail_goes_before_the_rest)
+{
+	static const struct change hold = {.kind = CHANGE_HOLD};
+	struct test *t = test_new(8, 0);
+	size_t changes = 0, last = 0;
+
+	/* The first half are changes of the first message; new mail comes
+	 * later, and is done sooner. */
+	for (size_t i = 1; i < WRITES / 2; i++)
+		t->jobs[i].write.op = (struct store_op){
+			.verb = STORE_CHANGE,
+			.id = 1,
+			.changes = &hold,
+			.nchanges = 1,
+		};
+	t->jobs[0].write.reply_to = NULL;
+	t->jobs[0].write.done.run = submit_the_others;
+	writer_submit(t->writer, &t->jobs[0].write);
+	wait_done(t, WRITES - 1);
+	writer_stop(t->writer);
+	/* Of eight places in a batch the changes got one. */
+	for (size_t i = 0; i < t->ndone; i++) {
+		changes += t->done_ids[i] == 1;
+		if (t->done_ids[i] != 1)
+			last = i;
+	}
+	ck_assert_uint_eq(changes, WRITES / 2 - 1);
+	ck_assert_uint_ge(last, WRITES / 2);
+	ck_assert_uint_le(last, WRITES / 2 + WRITES / 2 / 7 + 1);
+	test_free(t);
+}
+END_TEST
+
 START_TEST(stop_makes_durable_what_was_submitted)
 {
 	struct test *t = test_new(7, 0);
@@ -372,6 +416,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, all_are_answered_in_order);
+	tcase_add_test(t, new_mail_goes_before_the_rest);
 	tcase_add_test(t, stop_makes_durable_what_was_submitted);
 	tcase_add_test(t, a_patient_one_is_not_forgotten);
 	tcase_add_test(t, batches_are_bounded_by_bytes);
