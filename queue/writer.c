@@ -133,22 +133,33 @@ static void take(struct writer *w, struct line *line, size_t max,
 		line->end = &line->first;
 }
 
+/* How many of the rest go with n of new mail: while it comes a part of the
+ * batch, but never less than what that mail will become. */
+static size_t rest_max(const struct writer *w, size_t n, int64_t now)
+{
+	size_t part = w->conf.max_ops / REST_SHARE;
+	bool comes =
+		w->mail_mono_ms > 0 && now - w->mail_mono_ms < MAIL_COMES_MS;
+
+	if (part < 2 * n)
+		part = 2 * n;
+	return comes && part > 0 ? part : w->conf.max_ops;
+}
+
 /* Each line has room that the other one can't take. */
 static size_t take_batch(struct writer *w)
 {
-	size_t max = w->conf.max_ops;
-	size_t part = max > REST_SHARE ? max / REST_SHARE : 1;
+	size_t max = w->conf.max_ops, reserved = 0, most;
 	int64_t now = clock_mono_ms();
 	struct load load = {0};
-	bool mail;
 
 	if (w->mail.first != NULL)
 		w->mail_mono_ms = now;
-	mail = w->mail_mono_ms > 0 && now - w->mail_mono_ms < MAIL_COMES_MS;
-	take(w, &w->mail, w->rest.first != NULL && max > 1 ? max - part : max,
-	     &load);
-	take(w, &w->rest, mail && load.n + part < max ? load.n + part : max,
-	     &load);
+	if (w->rest.first != NULL)
+		reserved = max / REST_SHARE;
+	take(w, &w->mail, max - reserved, &load);
+	most = load.n + rest_max(w, load.n, now);
+	take(w, &w->rest, most < max ? most : max, &load);
 	return load.n;
 }
 
