@@ -185,6 +185,12 @@ static enum transport_result record_read(struct transport *t, char *at,
 	return open_broke(s, (int)rc, errno, e);
 }
 
+/* GnuTLS has a word of its own for a connection that was reset. */
+static bool met_no_peer(int rc)
+{
+	return is_of_socket(rc) || rc == GNUTLS_E_PREMATURE_TERMINATION;
+}
+
 /* Our first bytes met a closed socket.  If the peer said why, it was an alert
  * that still waits to be read. */
 static enum transport_result write_broke(struct session *s, int rc, int os,
@@ -194,7 +200,7 @@ static enum transport_result write_broke(struct session *s, int rc, int os,
 	char byte;
 	ssize_t got;
 
-	if (is_of_socket(rc) && !s->heard) {
+	if (met_no_peer(rc) && !s->heard) {
 		got = gnutls_record_recv(s->tls, &byte, sizeof(byte));
 		f = failure_of(s, got < 0 ? (int)got : 0, 0);
 		if (got < 0 && is_late_refusal(s, &f))

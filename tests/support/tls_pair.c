@@ -5,6 +5,9 @@
 #include "tests/support/tls_pair.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,15 +18,51 @@
 
 enum { TURNS_MAX = 1000 };
 
+static void take_sockets(struct tls_pair *p, const int fds[2])
+{
+	*p = (struct tls_pair){
+		.client = { .fd = fds[0], .result = TRANSPORT_WANTS_WRITE },
+		.server = { .fd = fds[1], .result = TRANSPORT_WANTS_READ },
+	};
+}
+
 void tls_pair_open(struct tls_pair *p)
 {
 	int fds[2];
 
 	BUG_ON(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) != 0);
-	*p = (struct tls_pair){
-		.client = { .fd = fds[0], .result = TRANSPORT_WANTS_WRITE },
-		.server = { .fd = fds[1], .result = TRANSPORT_WANTS_READ },
-	};
+	take_sockets(p, fds);
+}
+
+static void make_rude(int fd)
+{
+	static const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+	static const int on = 1;
+
+	OK(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)));
+	OK(fcntl(fd, F_SETFL, O_NONBLOCK));
+}
+
+void tls_pair_open_rude(struct tls_pair *p)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr *any = (struct sockaddr *)&at;
+	int door = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(at);
+	int fds[2];
+
+	OK(bind(door, any, len));
+	OK(listen(door, 1));
+	OK(getsockname(door, any, &len));
+	OK(fds[0] = socket(AF_INET, SOCK_STREAM, 0));
+	OK(connect(fds[0], any, len));
+	OK(fds[1] = accept(door, NULL, NULL));
+	make_rude(fds[0]);
+	make_rude(fds[1]);
+	close(door);
+	take_sockets(p, fds);
 }
 
 void tls_side_hang_up(struct tls_side *s)
@@ -63,6 +102,24 @@ static bool shake_once(struct tls_side *s)
 	return !is_done(s);
 }
 
+/* TCP takes its time. */
+static void wait_for_either(const struct tls_pair *p)
+{
+	const struct tls_side *sides[] = { &p->client, &p->server };
+	struct pollfd fds[2];
+	nfds_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(sides); i++)
+		if (!is_done(sides[i]))
+			fds[n++] = (struct pollfd){
+				.fd = sides[i]->fd,
+				.events = sides[i]->result ==
+							  TRANSPORT_WANTS_WRITE
+						  ? POLLOUT
+						  : POLLIN };
+	OK(poll(fds, n, 1000));
+}
+
 void tls_pair_shake(struct tls_pair *p)
 {
 	for (int turn = 0; turn < TURNS_MAX; turn++) {
@@ -71,6 +128,7 @@ void tls_pair_shake(struct tls_pair *p)
 
 		if (!client && !server)
 			return;
+		wait_for_either(p);
 	}
 	BUG_ON(true);
 }

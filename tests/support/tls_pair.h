@@ -24,6 +24,8 @@ struct tls_pair {
 
 /* Makes the sockets; the transports are put in by the caller. */
 void tls_pair_open(struct tls_pair *p);
+/* Over TCP; a side that hangs up resets the connection. */
+void tls_pair_open_rude(struct tls_pair *p);
 void tls_pair_close(struct tls_pair *p);
 /* Both shake hands until both are done; one that failed hangs up. */
 void tls_pair_shake(struct tls_pair *p);

@@ -210,13 +210,16 @@ static const struct {
 	const char *priority; /* of a raw server; NULL: ours */
 	bool write_first;
 	const char *text;
+	bool rude; /* the server resets the connection behind its alert */
 } refusals[] = {
-	{ "stranger", NULL, false, "not accept our client certificate" },
-	{ "stranger", NULL, true, "alert unknown_ca (48)" },
-	{ "expired", NULL, false, "alert certificate_expired (45)" },
-	{ NULL, NULL, false, "alert certificate_required (116)" },
-	{ NULL, NULL, true, "we have none to show" },
-	{ NULL, TLS_12, false, "we have none to show" },
+	{ "stranger", NULL, false, "not accept our client certificate", false },
+	{ "stranger", NULL, true, "alert unknown_ca (48)", false },
+	{ "stranger", NULL, true, "alert unknown_ca (48)", true },
+	{ "expired", NULL, false, "alert certificate_expired (45)", false },
+	{ NULL, NULL, false, "alert certificate_required (116)", false },
+	{ NULL, NULL, true, "we have none to show", false },
+	{ NULL, NULL, true, "we have none to show", true },
+	{ NULL, TLS_12, false, "we have none to show", false },
 };
 
 START_TEST(test_refusal)
@@ -230,7 +233,10 @@ START_TEST(test_refusal)
 	struct tls_pair p;
 	struct err e;
 
-	tls_pair_open(&p);
+	if (refusals[_i].rude)
+		tls_pair_open_rude(&p);
+	else
+		tls_pair_open(&p);
 	ck_assert_int_eq(
 		tls_client_new(&p.client.t, p.client.fd, MX, &policy, ours, &e),
 		ST_OK);
