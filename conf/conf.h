@@ -139,6 +139,7 @@ struct conf_route {
 	unsigned max_connections;
 	unsigned max_messages_per_connection;
 	int64_t connect_timeout_ms;
+	int64_t starttls_timeout_ms;
 	char *source_address;            /* without port; "": any */
 	enum conf_auth auth;
 	char *auth_user;

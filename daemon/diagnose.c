@@ -174,13 +174,21 @@ static enum reach reach_of_break(enum client_stage stage)
 							   : AT_DESTINATION;
 }
 
+/* From the word STARTTLS on it is TLS that fails. */
+static bool in_starttls(const struct facts *f)
+{
+	return f->handshaking || f->stage == CLIENT_STARTTLS;
+}
+
 static void diagnose_lost(const struct facts *f, struct failure *out)
 {
-	if (f->handshaking) {
+	if (in_starttls(f)) {
 		conclude(out, ST_TEMP, AT_DESTINATION, CAUSE_IS_TLS_HANDSHAKE);
 		snprintf(out->reply, sizeof(out->reply),
-			 "%s closed the connection in the TLS handshake: %s",
-			 f->host, f->text ? f->text : "");
+			 "%s closed the connection %s%s%s", f->host,
+			 f->handshaking ? "in the TLS handshake"
+					: "instead of answering STARTTLS",
+			 f->text ? ": " : "", f->text ? f->text : "");
 		return;
 	}
 	conclude(out, ST_TEMP, reach_of_break(f->stage),
@@ -193,7 +201,7 @@ static void diagnose_lost(const struct facts *f, struct failure *out)
 
 static void diagnose_timeout(const struct facts *f, struct failure *out)
 {
-	if (f->handshaking)
+	if (in_starttls(f))
 		conclude(out, ST_TEMP, AT_DESTINATION, CAUSE_IS_TLS_TIMEOUT);
 	else
 		conclude(out, ST_TEMP, reach_of_break(f->stage),

@@ -33,7 +33,7 @@
 enum {
 	MAX_ERRORS = 20,
 	LINGER_MS = 5000,
-	HANDSHAKE_TIMEOUT_MS = 60 * 1000,
+	HANDSHAKE_MAX_MS = 60 * 1000,
 };
 
 /* ------- list of the worker */
@@ -216,6 +216,13 @@ static void answer_data(struct inbound *s)
 	server_accept(s->server, NULL);
 }
 
+/* For all of it: what the client sends does not put it off. */
+static int64_t handshake_ms(const struct conf_listener *l)
+{
+	return l->timeout_ms < HANDSHAKE_MAX_MS ? l->timeout_ms
+						: HANDSHAKE_MAX_MS;
+}
+
 static void start_tls(struct inbound *s)
 {
 	static const enum tls_ask ask[] = {
@@ -248,7 +255,7 @@ static void start_tls(struct inbound *s)
 		return;
 	}
 	s->shaking = true;
-	stream_deadline(s->stream, HANDSHAKE_TIMEOUT_MS);
+	stream_deadline(s->stream, handshake_ms(l));
 	/* RFC 3207 section 4.2: what came behind STARTTLS in clear text is
 	 * somebody else's; the session ends with it. */
 	if (stream_secure(s->stream, tls) > 0) {

@@ -183,6 +183,14 @@ void outbound_note_failure(struct outbound *o, const struct failure *f)
 			cause_word(f->cause), f->reply);
 }
 
+/* For the next answer. */
+static int64_t patience_ms(const struct outbound *o)
+{
+	if (client_stage(o->client) == CLIENT_STARTTLS)
+		return o->delivery->route->starttls_timeout_ms;
+	return client_timeout_ms(o->client);
+}
+
 /* Moves what the machine says to the stream; false: o is over. */
 static bool flush(struct outbound *o)
 {

@@ -26,8 +26,6 @@
 #include "daemon/terms.h"
 #include "tls/session.h"
 
-enum { HANDSHAKE_TIMEOUT_MS = 2 * 60 * 1000 };
-
 /* ------- connect */
 
 static void note_address(struct outbound *o)
@@ -150,7 +148,8 @@ void outbound_start_tls(struct outbound *o)
 		return;
 	}
 	o->shaking = true;
-	stream_deadline(o->stream, HANDSHAKE_TIMEOUT_MS);
+	/* Of the whole: what the peer sends does not put it off. */
+	stream_deadline(o->stream, route->starttls_timeout_ms);
 	/* Bytes that came in clear behind the 220 are thrown away: whoever put
 	 * them there (RFC 3207 section 4.2), they are not the peer's under
 	 * TLS. */

@@ -134,6 +134,7 @@ static const char full[] =
 	"    \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" }\n"
 	"  trust = \"t\" identity = \"b\" max_connections = 8\n"
 	"  max_messages_per_connection = 9 connect_timeout = \"1s\"\n"
+	"  starttls_timeout = \"2s\"\n"
 	"  no_exceptions = yes lifetime = \"1h\" warn_after = 0 retry = { \"3s\" }\n"
 	"}\n";
 
@@ -264,6 +265,7 @@ START_TEST(route_is_read)
 	ck_assert_uint_eq(r->max_connections, 8);
 	ck_assert_uint_eq(r->max_messages_per_connection, 9);
 	ck_assert_int_eq(r->connect_timeout_ms, 1000);
+	ck_assert_int_eq(r->starttls_timeout_ms, 2000);
 	ck_assert_str_eq(r->source_address, "::1");
 	ck_assert_int_eq(r->auth, CONF_AUTH_XOAUTH2);
 	ck_assert_str_eq(r->auth_user, "u@x");
@@ -366,6 +368,7 @@ START_TEST(defaults_of_routes)
 	ck_assert_uint_eq(r->max_connections, 20);
 	ck_assert_uint_eq(r->max_messages_per_connection, 100);
 	ck_assert_int_eq(r->connect_timeout_ms, 30000);
+	ck_assert_int_eq(r->starttls_timeout_ms, 120000);
 	ck_assert(!r->common_name && !r->no_exceptions && !r->mx);
 	ck_assert_int_eq(r->lifetime_ms, 7000);
 	ck_assert_int_eq(r->warn_after_ms, 3000);
