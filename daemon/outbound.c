@@ -159,6 +159,14 @@ static void talk_failed(struct outbound *o)
 	outbound_address_failed(o, &failure);
 }
 
+/* For the next answer. */
+static int64_t patience_ms(const struct outbound *o)
+{
+	if (client_stage(o->client) == CLIENT_STARTTLS)
+		return o->delivery->route->starttls_timeout_ms;
+	return client_timeout_ms(o->client);
+}
+
 /* ------- for the trace */
 
 /* What is about to be written. */
@@ -181,14 +189,6 @@ void outbound_note_failure(struct outbound *o, const struct failure *f)
 {
 	transcript_note(o->delivery->transcript, clock_mono_ms(), "%s: %s",
 			cause_word(f->cause), f->reply);
-}
-
-/* For the next answer. */
-static int64_t patience_ms(const struct outbound *o)
-{
-	if (client_stage(o->client) == CLIENT_STARTTLS)
-		return o->delivery->route->starttls_timeout_ms;
-	return client_timeout_ms(o->client);
 }
 
 /* Moves what the machine says to the stream; false: o is over. */
@@ -216,16 +216,35 @@ void outbound_quit(struct outbound *o)
 	outbound_over(o);
 }
 
+/* For the trace: that mail goes in clear text, and why.  A peer that was
+ * judged at another address, or before the handshake broke, is not this
+ * one. */
+static void note_clear(struct outbound *o)
+{
+	bool forced = o->delivery->route->tls == CONF_TLS_FORCED;
+	struct facts facts = outbound_facts(o, FACT_NO_STARTTLS);
+	struct failure failure;
+
+	o->tls[0] = '\0';
+	snprintf(o->verified, sizeof(o->verified), "%s",
+		 forced ? "exception" : "");
+	free(o->delivery->certificate);
+	o->delivery->certificate = NULL;
+	if (o->clear_cause ||
+	    delivery_tls(o->delivery) != CONF_TLS_OPPORTUNISTIC)
+		return;
+	diagnose(&facts, &failure);
+	o->clear_cause = failure.cause;
+}
+
 static void ready(struct outbound *o)
 {
 	bool clear = !client_in_tls(o->client);
 
 	/* Promise 5: whatever led here, nothing goes out in clear text. */
 	BUG_ON(clear && delivery_tls(o->delivery) == CONF_TLS_FORCED);
-	if (clear && o->delivery->route->tls == CONF_TLS_FORCED) {
-		o->tls[0] = '\0';
-		snprintf(o->verified, sizeof(o->verified), "exception");
-	}
+	if (clear)
+		note_clear(o);
 	o->established = true;
 	outbound_drop_secret(o);
 	transcript_ready(o->delivery->transcript);
@@ -258,8 +277,7 @@ void outbound_talk(struct outbound *o)
 			return;
 		switch (wants) {
 		case CLIENT_WANTS_INPUT:
-			stream_deadline(o->stream,
-					client_timeout_ms(o->client));
+			stream_deadline(o->stream, patience_ms(o));
 			return;
 		case CLIENT_ASKS_TLS:
 			outbound_start_tls(o);

@@ -71,6 +71,7 @@ static struct settlement *begin_settlement(const struct outbound *o)
 		.verified = o->verified,
 		.certificate = d->certificate,
 		.bytes = o->sent_bytes,
+		.clear_cause = o->clear_cause,
 		.began_mono_ms = o->began_mono_ms,
 		.attempted = true,
 		.has_dsn = (client_offers(o->client) & OFFER_DSN) != 0,

@@ -257,11 +257,13 @@ void settlement_delivered(struct settlement *s, const struct recipient *r,
 
 	struct change *c = add_change(s, CHANGE_DELIVERED, r);
 	c->reply = xstrdup(words);
-	add_event(s, EVENT_DELIVERED, status, words);
+	add_event(s, EVENT_DELIVERED, status, words)->cause =
+		s->attempt.clear_cause;
 	if (!s->attempt.has_dsn && notice_is_wanted(r, EVENT_DELIVERED))
 		s->may_tell = true;
 	log_outcome(s, r, LOG_INFO);
-	count(s, STAT_DELIVERED);
+	stats_add(s->relay->stats, STAT_DELIVERED,
+		  s->events[s->nevents - 1].route, NULL, 1);
 	histogram_see(stats_delivery(s->relay->stats), queued_s(s, r));
 	free(words);
 }

@@ -31,6 +31,7 @@ struct attempt {
 	const char *destination;
 	const char *address;             /* "" when none was reached */
 	const char *tls, *verified, *certificate;
+	enum cause  clear_cause;         /* why opportunistic TLS went without */
 	int64_t     began_mono_ms;
 	uint64_t    bytes;               /* sent to the host */
 	const struct transcript *transcript;     /* of a failure that was met on
