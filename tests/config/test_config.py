@@ -204,7 +204,7 @@ def make_certificates(directory):
     copy_pair(ca.issue('soon', *names, begins=-30, ends=1),
               os.path.join(directory, 'soon'))
     between = certs.Authority(directory, 'between', issuer=ca)
-    alone = between.issue('alone', *names)
+    alone = between.issue('alone', *names, alone=True)
     copy_pair(alone, os.path.join(directory, 'alone'))
     with open(os.path.join(directory, 'whole.pem'), 'w',
               encoding='ascii') as f:

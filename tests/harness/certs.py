@@ -39,6 +39,12 @@ def serial(pem):
     return found.lstrip('0')
 
 
+def pin(pem):
+    """The SHA-256 of the key of the first certificate of a PEM file."""
+    text = _certtool('--key-id', '--hash', 'SHA256', '--infile', pem)
+    return 'sha256:' + text.split()[-1].removeprefix('sha256:')
+
+
 def _date(days_from_now):
     then = time.gmtime(time.time() + days_from_now * DAY_S)
     return time.strftime('%Y-%m-%d %H:%M:%S UTC', then)
@@ -46,6 +52,9 @@ def _date(days_from_now):
 
 ECDSA = ('--key-type=ecdsa', '--curve=secp256r1')       # quickly made
 RSA = ('--key-type=rsa', '--bits=2048')
+WEAK_RSA = ('--key-type=rsa', '--bits=1024')
+USES = ('tls_www_server', 'tls_www_client')
+OF_AUTHORITY = ('ca', 'cert_signing_key', 'crl_signing_key')
 
 
 def _make(base, template, *how, kind=ECDSA):
@@ -60,14 +69,16 @@ def _make(base, template, *how, kind=ECDSA):
     return Certificate(base + '.pem', base + '.key')
 
 
-def _leaf(names, begins, ends, lists=()):
+def _leaf(names, begins, ends, lists=(), *, common_name=None, addresses=(),
+          uses=USES):
     return (''.join(f'crl_dist_points = "{url}"\n' for url in lists)
-            + f'cn = "{names[0]}"\n'
+            + f'cn = "{common_name or names[0]}"\n'
             + ''.join(f'dns_name = "{name}"\n' for name in names)
+            + ''.join(f'ip_address = "{ip}"\n' for ip in addresses)
             + f'activation_date = "{_date(begins)}"\n'
               f'expiration_date = "{_date(ends)}"\n'
-              'tls_www_server\ntls_www_client\nsigning_key\n'
-              'encryption_key\n')
+            + ''.join(f'{use}\n' for use in uses)
+            + 'signing_key\nencryption_key\n')
 
 
 def self_signed(directory, name):
@@ -76,30 +87,44 @@ def self_signed(directory, name):
 
 
 class Authority:
-    """A certificate authority; `pem` is what to trust.  With an issuer it is
-    an intermediate one."""
+    """A certificate authority; `pem` is what to trust.
 
-    def __init__(self, directory, name='ca', issuer=None):
+    issuer: the authority that certifies this one, an intermediate then;
+    limits: lines of certtool's template in place of those that make an
+    authority of it; lists: URLs of its issuer's revocation list."""
+
+    def __init__(self, directory, name='ca', issuer=None, *,
+                 limits=OF_AUTHORITY, begins=-60, ends=60, lists=()):
         self.directory = directory
         self.name = name
-        how = ['--generate-self-signed'] if issuer is None else [
-            '--generate-certificate', '--load-ca-certificate', issuer.pem,
-            '--load-ca-privkey', issuer.key]
-        self.pem, self.key = _make(
-            os.path.join(directory, name),
-            f'cn = "{name} of the tests"\nca\ncert_signing_key\n'
-            'crl_signing_key\n'
-            f'activation_date = "{_date(-60)}"\n'
-            f'expiration_date = "{_date(60)}"\n', *how)
+        template = (f'cn = "{name} of the tests"\n'
+                    + ''.join(f'{line}\n' for line in limits)
+                    + ''.join(f'crl_dist_points = "{url}"\n'
+                              for url in lists)
+                    + f'activation_date = "{_date(begins)}"\n'
+                      f'expiration_date = "{_date(ends)}"\n')
+        how = issuer._signing() if issuer else ('--generate-self-signed',)
+        self.pem, self.key = _make(os.path.join(directory, name), template,
+                                   *how)
+        self.chain = [self.pem, *issuer.chain] if issuer else []
 
-    def issue(self, file, *names, begins=-1, ends=30, kind=ECDSA, lists=()):
+    def _signing(self):
+        return ('--generate-certificate', '--load-ca-certificate', self.pem,
+                '--load-ca-privkey', self.key)
+
+    def issue(self, file, *names, begins=-1, ends=30, kind=ECDSA, lists=(),
+              digest='SHA256', alone=False, **more):
         """A certificate for names, valid between two days counted from
-        now; lists: URLs of its revocation list."""
-        return _make(os.path.join(self.directory, f'{self.name}-{file}'),
-                     _leaf(names, begins, ends, lists),
-                     '--generate-certificate',
-                     '--load-ca-certificate', self.pem,
-                     '--load-ca-privkey', self.key, kind=kind)
+        now; lists: URLs of its revocation list; alone: its file is without
+        the intermediates; more: see _leaf()."""
+        made = _make(os.path.join(self.directory, f'{self.name}-{file}'),
+                     _leaf(names, begins, ends, lists, **more),
+                     *self._signing(), '--hash', digest, kind=kind)
+        with open(made.pem, 'a', encoding='ascii') as f:
+            for pem in [] if alone else self.chain:
+                with open(pem, encoding='ascii') as part:
+                    f.write(part.read())
+        return made
 
     def revoke(self, *revoked, begins=-1, ends=30, form='der'):
         """The bytes of a list of these certificates that are revoked."""
@@ -111,8 +136,7 @@ class Authority:
                     f'crl_next_update_date = "{_date(ends)}"\n')
         with open(base + '.revoked', 'w', encoding='ascii') as f:
             for certificate in revoked:
-                with open(certificate.pem, encoding='ascii') as pem:
-                    f.write(pem.read())
+                f.write(ssl.DER_cert_to_PEM_cert(der(certificate.pem)))
         _certtool('--generate-crl', '--load-ca-certificate', self.pem,
                   '--load-ca-privkey', self.key, '--template',
                   base + '.tmpl', '--outfile', base,

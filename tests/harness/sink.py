@@ -17,6 +17,9 @@ import time
 
 from . import net
 
+# The beginning of a record of 4096 bytes with a ServerHello that fills it.
+RECORD = b'\x16\x03\x03\x10\x00\x02\x00\x0f\xfc\x03\x03' + bytes(200)
+
 Arrival = collections.namedtuple('Arrival',
                                  'sender recipients data tls connection')
 
@@ -27,7 +30,14 @@ class Behaviour:
     def __init__(self):
         self.certificate = None         # certs.Certificate; None: no TLS
         self.client_ca = None           # PEM file: clients must show one of it
-        self.starttls = 'offer'         # offer | hide | refuse | reset | stall
+        # How STARTTLS goes.  Before it: offer | hide | mask (as firewalls
+        # do) | no-ehlo; at the command: refuse | drop | mute; after 220:
+        # reset | stall | drip (a byte of a record at a time) | garbage | cut
+        # (in the middle of a record)
+        self.starttls = 'offer'
+        self.behind_220 = b''           # sent along with it
+        self.ciphers = None             # OpenSSL's names
+        self.only_in_tls = None         # what is said to MAIL without
         self.minimum_tls = None         # ssl.TLSVersion
         self.maximum_tls = None
         self.ciphers = None             # in OpenSSL's words
@@ -223,10 +233,14 @@ class Session:
         self.socket.sendall(reply.encode() + b'\r\n')
 
     def do_ehlo(self, _):
+        how = self.behaviour.starttls
         lines = ['mx.example.net', *self.behaviour.ehlo]
-        if (self.behaviour.starttls != 'hide' and self.behaviour.certificate
+        if how == 'no-ehlo':
+            self.say('502 5.5.2 Command not recognized')
+            return
+        if (how != 'hide' and self.behaviour.certificate
                 and self.connection.tls is None):
-            lines.append('STARTTLS')
+            lines.append('XXXXXXXA' if how == 'mask' else 'STARTTLS')
         if self.connection.tls and self.behaviour.auth_offer:
             lines.append('AUTH ' + ' '.join(self.behaviour.auth_offer))
         self.say('\r\n'.join([f'250-{line}' for line in lines[:-1]]
@@ -236,27 +250,60 @@ class Session:
         self.say('250 mx.example.net')
 
     def do_starttls(self, _):
-        if self.behaviour.starttls == 'hide':
+        how = self.behaviour.starttls
+        if how in ('hide', 'mask', 'no-ehlo'):
             self.say('502 5.5.1 Not implemented')
             return
-        if self.behaviour.starttls == 'refuse':
+        if how == 'refuse':
             self.say('454 4.7.0 TLS not available due to local problem')
             return
-        self.say('220 2.0.0 Ready to start TLS')
-        if self.behaviour.starttls == 'reset':
+        if how == 'mute':
+            self.wait_gone()
+        if how == 'drop':
+            raise Hangup
+        self.socket.sendall(b'220 2.0.0 Ready to start TLS\r\n'
+                            + self.behaviour.behind_220)
+        if how == 'reset':
             self.socket.recv(1, socket.MSG_PEEK)
             # Closing with a linger time of 0 sends RST.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                    struct.pack('ii', 1, 0))
             raise Hangup
-        if self.behaviour.starttls == 'stall':
-            while not self.behaviour.hung.wait(0.1):
-                pass
+        if how == 'stall':
+            self.wait_gone()
+        if how == 'drip':
+            self.drip()
+        if how in ('garbage', 'cut'):
+            self.socket.recv(65536)
+            self.socket.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n'
+                                if how == 'garbage' else RECORD[:9])
             raise Hangup
         self.start_tls()
 
-    def start_tls(self):
+    def wait_gone(self):
+        """Says nothing until the client, or the test, has had enough."""
+        while not self.behaviour.hung.is_set():
+            self.socket.settimeout(0.1)
+            try:
+                if not self.socket.recv(65536):
+                    break
+            except TimeoutError:
+                pass
+        raise Hangup
+
+    def drip(self):
+        """Begins a handshake that takes as many seconds as a record has
+        bytes."""
+        for byte in RECORD:
+            self.socket.sendall(bytes([byte]))
+            if self.behaviour.hung.wait(0.5):
+                break
+        raise Hangup
+
+    def context(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Also what is too weak to be used.
+        context.set_ciphers(self.behaviour.ciphers or 'ALL:@SECLEVEL=0')
         context.load_cert_chain(*self.behaviour.certificate)
         if self.behaviour.client_ca:
             context.load_verify_locations(self.behaviour.client_ca)
@@ -267,6 +314,10 @@ class Session:
             context.set_ciphers(self.behaviour.ciphers)
         if self.behaviour.maximum_tls:
             context.maximum_version = self.behaviour.maximum_tls
+        return context
+
+    def start_tls(self):
+        context = self.context()
         with self.sink.lock:
             self.sink.sockets.discard(self.socket)
         self.socket = context.wrap_socket(self.socket, server_side=True,
@@ -302,6 +353,9 @@ class Session:
         self.say(reply)
 
     def do_mail(self, rest):
+        if self.behaviour.only_in_tls and self.connection.tls is None:
+            self.say(self.behaviour.only_in_tls)
+            return
         if self.behaviour.auth_offer and not self.logged_in:
             self.say('530 5.7.57 Client not authenticated to send mail')
             return

@@ -3,6 +3,7 @@
 directions, to prove what travelled in clear text."""
 
 import socket
+import struct
 import threading
 
 from . import net
@@ -17,7 +18,8 @@ class Leak(AssertionError):
 class Wire:
     """The bytes of one connection."""
 
-    def __init__(self):
+    def __init__(self, peer):
+        self.peer = peer                # the client's address
         self.sent = bytearray()         # by the client
         self.answered = bytearray()     # by the server
 
@@ -99,10 +101,10 @@ class Tap:
     def _accept(self):
         while True:
             try:
-                client, _ = self.socket.accept()
+                client, peer = self.socket.accept()
             except OSError:
                 return
-            wire = Wire()
+            wire = Wire(peer[0])
             with self.lock:
                 self.wires.append(wire)
             try:
@@ -132,10 +134,21 @@ class Tap:
                 with self.lock:
                     record += data
                 to.sendall(data)
+        except ConnectionResetError:
+            # Handed on: closing with a linger time of 0 sends RST; the
+            # other direction ends with its next read.
+            to.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                          struct.pack('ii', 1, 0))
+            self._shut(to, socket.SHUT_RD)
+            return
         except OSError:
             pass
+        self._shut(to, socket.SHUT_WR)
+
+    @staticmethod
+    def _shut(to, how):
         try:
-            to.shutdown(socket.SHUT_WR)
+            to.shutdown(how)
         except OSError:
             pass
 
