@@ -284,9 +284,11 @@ static bool is_used_up(const struct outbound *o)
 /* What this connection was made under is over: nothing more goes over it. */
 static bool is_outdated(const struct outbound *o)
 {
+	const struct snapshot *today = o->worker->snapshot;
 	const struct exception *x = o->delivery->exception;
 
-	return x && !exception_holds(x, clock_wall_ms());
+	return o->delivery->snapshot->number < today->number ||
+	       (x && !exception_holds(x, clock_wall_ms()));
 }
 
 void outbound_next(struct outbound *o)

@@ -84,6 +84,7 @@ struct service {
 static void publish(struct service *s, struct snapshot *next)
 {
 	FAULT(RELOAD_BEGUN);
+	next->number = s->snapshot->number + 1;
 	snapshot_unref(s->snapshot);
 	s->snapshot = next;
 	settings_apply_log(next->conf, s->conf.debug);

@@ -25,6 +25,8 @@ struct snapshot {
 				   asked */
 	/* watch_stamp() of their files, from before they were read. */
 	uint64_t *identity_stamps, *trust_stamps, system_stamp;
+	uint64_t number; /* higher than that of those in force before it; set
+			    before it is published */
 	_Atomic unsigned refs;
 };
 
