@@ -148,7 +148,8 @@ void paces_trim(struct dispatch *d)
 	int64_t now = clock_mono_ms();
 	struct pace *p, *next;
 
-	HASH_ITER(hh, d->paces, p, next) {
+	for (p = d->paces; p; p = next) {
+		next = p->hh.next;
 		forget_idle(d, p, now);
 	}
 }
