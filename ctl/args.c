@@ -195,6 +195,11 @@ bool args_choose(const struct args *a)
 	       any_given(a, TAKES_FILTER | TAKES_STATES);
 }
 
+bool args_choose_filter(const struct args *a)
+{
+	return any_given(a, TAKES_FILTER);
+}
+
 static bool add_options(const struct args *a, json_t *filter, json_t *states)
 {
 	for (int i = 0; i < OPTION_COUNT; i++) {

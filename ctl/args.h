@@ -93,5 +93,7 @@ void args_to_query(const struct args *a, unsigned sets, struct target *t);
 json_t *args_to_order(const struct args *a);
 /* Does it say which mail (filter, states, ids, --all)? */
 bool args_choose(const struct args *a);
+/* Is there a filter? */
+bool args_choose_filter(const struct args *a);
 
 #endif

@@ -152,11 +152,17 @@ int run_trace(struct context *x)
 	struct answer a;
 	int code;
 
+	if (x->args.nrest > 0 ? args_choose_filter(&x->args)
+			      : !args_choose_filter(&x->args)) {
+		complain("trace: give an id, a Message-ID, or a filter");
+		return EXIT_USAGE;
+	}
 	if (x->args.json)
 		sink.line = print_json_line;
 	target_init(&t, x->client, "/v1/trace");
-	target_part(&t, x->args.rest[0]);
-	args_to_query(&x->args, TAKES_TRACE, &t);
+	if (x->args.nrest > 0)
+		target_part(&t, x->args.rest[0]);
+	args_to_query(&x->args, TAKES_TRACE | TAKES_FILTER | TAKES_LIMIT, &t);
 	request_send(&t, NULL, &sink, &a);
 	end_message(&h);
 	code = report(&a);

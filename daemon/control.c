@@ -56,6 +56,7 @@ static const struct endpoint {
 	{EVHTTP_REQ_POST, "/v1/queue/remove", MAY_CHANGE, endpoint_remove},
 	{EVHTTP_REQ_POST, "/v1/queue/extend", MAY_CHANGE, endpoint_extend},
 	{EVHTTP_REQ_GET, "/v1/queue/", MAY_READ, endpoint_message},
+	{EVHTTP_REQ_GET, "/v1/trace", MAY_READ, endpoint_trace_search},
 	{EVHTTP_REQ_GET, "/v1/trace/", MAY_READ, endpoint_trace},
 	{EVHTTP_REQ_GET, "/v1/verify", MAY_READ, endpoint_verify},
 	{EVHTTP_REQ_GET, "/v1/check-queue", MAY_READ, endpoint_check_queue},

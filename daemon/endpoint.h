@@ -63,6 +63,8 @@ call_step endpoint_message;
 
 /* control_trace.c; c->rest is an id or a Message-ID */
 call_step endpoint_trace;
+/* by a filter */
+call_step endpoint_trace_search;
 
 /* control_change.c */
 call_step endpoint_resubmit;

@@ -268,11 +268,30 @@ enum status lmdb_lanes(struct store *s, char ***out, struct err *e)
 
 /* ------- listings */
 
-enum status lmdb_scan(struct store *s, uint64_t *cursor, size_t max, bool *more,
-		      store_saw_message *seen, void *arg, struct err *e)
+/* The message of a row that a walk stands on; NULL: damaged. */
+static struct message *scanned(struct tx *tx, enum table t, uint64_t id,
+			       struct span row)
 {
-	struct key k = key_id(*cursor + 1);
-	uint64_t last = *cursor;
+	struct message *m = NULL;
+	bool damaged;
+
+	if (t == TABLE_MESSAGE)
+		return message_load(tx, id, &damaged);
+	return settled_decode(row, id, &m) ? m : NULL;
+}
+
+struct scan {
+	enum table table;
+	uint64_t *cursor;
+	size_t max;
+	bool *more;
+};
+
+static enum status scan(struct store *s, const struct scan *what,
+			store_saw_message *seen, void *arg, struct err *e)
+{
+	uint64_t last = *what->cursor;
+	struct key k = key_id(last + 1);
 	struct walk w;
 	size_t n = 0;
 	struct tx tx;
@@ -281,14 +300,14 @@ enum status lmdb_scan(struct store *s, uint64_t *cursor, size_t max, bool *more,
 
 	if (st != ST_OK)
 		return st;
-	walk_begin(&w, &tx, TABLE_MESSAGE);
-	on = *cursor < UINT64_MAX && walk_seek(&w, key_span(&k));
-	while (on && n < max) {
-		bool damaged, wanted = true;
+	walk_begin(&w, &tx, what->table);
+	on = last < UINT64_MAX && walk_seek(&w, key_span(&k));
+	while (on && n < what->max) {
+		bool wanted = true;
 		struct message *m;
 
 		last = key_read(w.key, 0, 8);
-		m = message_load(&tx, last, &damaged);
+		m = scanned(&tx, what->table, last, w.value);
 		if (m != NULL)
 			wanted = seen(arg, m);
 		message_free(m);
@@ -300,10 +319,27 @@ enum status lmdb_scan(struct store *s, uint64_t *cursor, size_t max, bool *more,
 	walk_end(&w);
 	st = tx_end(&tx, e);
 	if (st == ST_OK) {
-		*cursor = last;
-		*more = on;
+		*what->cursor = last;
+		*what->more = on;
 	}
 	return st;
+}
+
+enum status lmdb_scan(struct store *s, uint64_t *cursor, size_t max, bool *more,
+		      store_saw_message *seen, void *arg, struct err *e)
+{
+	const struct scan what = {TABLE_MESSAGE, cursor, max, more};
+
+	return scan(s, &what, seen, arg, e);
+}
+
+enum status lmdb_scan_settled(struct store *s, uint64_t *cursor, size_t max,
+			      bool *more, store_saw_message *seen, void *arg,
+			      struct err *e)
+{
+	const struct scan what = {TABLE_SETTLED, cursor, max, more};
+
+	return scan(s, &what, seen, arg, e);
 }
 
 enum status lmdb_members(struct store *s, enum rcpt_state state,

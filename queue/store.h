@@ -274,6 +274,11 @@ struct store_ops {
 	enum status (*scan)(struct store *, uint64_t *cursor, size_t max,
 			    bool *more, store_saw_message *, void *arg,
 			    struct err *);
+	/* The same of settled messages: what is left of them. */
+	enum status (*scan_settled)(struct store *, uint64_t *cursor,
+				    size_t max, bool *more,
+				    store_saw_message *, void *arg,
+				    struct err *);
 	/* Up to max recipients of one (state, cause, destination) by id, from
 	 * behind *after unless NULL; due_ms is not set.  The oldest come first:
 	 * the way to the expired without a scan of all. */

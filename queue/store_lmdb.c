@@ -238,6 +238,7 @@ static const struct store_ops lmdb_ops = {
 	.next_due = lmdb_next_due,
 	.lanes = lmdb_lanes,
 	.scan = lmdb_scan,
+	.scan_settled = lmdb_scan_settled,
 	.members = lmdb_members,
 	.groups = lmdb_groups,
 	.totals = lmdb_totals,

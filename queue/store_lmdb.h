@@ -78,6 +78,9 @@ enum status lmdb_next_due(struct store *s, const char *lane,
 enum status lmdb_lanes(struct store *s, char ***out, struct err *e);
 enum status lmdb_scan(struct store *s, uint64_t *cursor, size_t max, bool *more,
 		      store_saw_message *seen, void *arg, struct err *e);
+enum status lmdb_scan_settled(struct store *s, uint64_t *cursor, size_t max,
+			      bool *more, store_saw_message *seen, void *arg,
+			      struct err *e);
 enum status lmdb_members(struct store *s, enum rcpt_state state,
 			 enum cause cause, const char *destination,
 			 const struct due *after, struct due *out, size_t max,

@@ -747,21 +747,20 @@ static enum status mem_lanes(struct store *store, char ***out, struct err *e)
 	return ST_OK;
 }
 
-static enum status mem_scan(struct store *store, uint64_t *cursor, size_t max,
-			    bool *more, store_saw_message *seen, void *arg,
-			    struct err *e)
+static void walk_entries(struct store *store, bool settled, uint64_t *cursor,
+			 size_t max, bool *more, store_saw_message *seen,
+			 void *arg)
 {
 	struct store_mem *s = lock(store);
 	uint64_t from = *cursor;
 	bool on = true;
 	size_t n = 0;
 
-	(void)e;
 	*more = false;
 	for (size_t i = 0; i < s->n; i++) {
 		const struct entry *x = s->entries[i];
 
-		if (x->m->id <= from || !x->accepted || x->settled)
+		if (x->m->id <= from || !x->accepted || x->settled != settled)
 			continue;
 		if (n == max || !on) {
 			*more = true;
@@ -772,6 +771,24 @@ static enum status mem_scan(struct store *store, uint64_t *cursor, size_t max,
 		n++;
 	}
 	unlock(s);
+}
+
+static enum status mem_scan(struct store *store, uint64_t *cursor, size_t max,
+			    bool *more, store_saw_message *seen, void *arg,
+			    struct err *e)
+{
+	(void)e;
+	walk_entries(store, false, cursor, max, more, seen, arg);
+	return ST_OK;
+}
+
+static enum status mem_scan_settled(struct store *store, uint64_t *cursor,
+				    size_t max, bool *more,
+				    store_saw_message *seen, void *arg,
+				    struct err *e)
+{
+	(void)e;
+	walk_entries(store, true, cursor, max, more, seen, arg);
 	return ST_OK;
 }
 
@@ -1080,6 +1097,7 @@ static const struct store_ops mem_ops = {
 	.next_due = mem_next_due,
 	.lanes = mem_lanes,
 	.scan = mem_scan,
+	.scan_settled = mem_scan_settled,
 	.members = mem_members,
 	.groups = mem_groups,
 	.totals = mem_totals,

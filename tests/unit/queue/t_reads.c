@@ -503,6 +503,47 @@ CONTRACT_TEST(trim_of_expired_mail)
 	ck_assert_uint_eq(totals(s).expired, 2);
 }
 
+static bool note_id(void *arg, const struct message *m)
+{
+	uint64_t *digits = arg;
+
+	*digits = *digits * 10 + m->id;
+	return true;
+}
+
+CONTRACT_TEST(scan_of_what_is_settled)
+{
+	uint64_t cursor = 0, seen = 0;
+	bool more = true;
+	struct err e;
+
+	for (uint64_t id = 1; id <= 5; id++)
+		enqueue(s, id, 1, "x");
+	for (uint64_t id = 1; id <= 5; id += 2)
+		change(s, id, (struct change){.kind = CHANGE_EXPIRED});
+	ck_assert_int_eq(s->ops->scan_settled(s, &cursor, 9, &more, note_id,
+					      &seen, &e),
+			 ST_OK);
+	ck_assert(!more);
+	ck_assert_uint_eq(seen, 0);
+	ck_assert_uint_eq(trim(s, BEFORE(INT64_MAX, 0, 0), 9), 3);
+	cursor = 0;
+	ck_assert_int_eq(s->ops->scan_settled(s, &cursor, 2, &more, note_id,
+					      &seen, &e),
+			 ST_OK);
+	ck_assert(more);
+	ck_assert_uint_eq(seen, 13);
+	ck_assert_int_eq(s->ops->scan_settled(s, &cursor, 2, &more, note_id,
+					      &seen, &e),
+			 ST_OK);
+	ck_assert(!more);
+	ck_assert_uint_eq(seen, 135);
+	cursor = seen = 0;
+	ck_assert_int_eq(s->ops->scan(s, &cursor, 9, &more, note_id, &seen, &e),
+			 ST_OK);
+	ck_assert_uint_eq(seen, 24);
+}
+
 /* What is counted is what a trim then takes. */
 CONTRACT_TEST(fading_mail_is_counted)
 {
@@ -791,6 +832,7 @@ int main(void)
 		contract_only_what_happened_is_history,
 		contract_history_of_a_removed_message,
 		contract_trim_of_expired_mail,
+		contract_scan_of_what_is_settled,
 		contract_fading_mail_is_counted, contract_trim_of_removed_mail,
 		contract_trim_of_delivered_mail,
 		contract_resubmitted_mail_is_not_trimmed,
