@@ -25,7 +25,7 @@ static const struct command {
 	const char *help;
 	unsigned sets;                   /* enum option_set */
 	size_t min, max;                 /* arguments that are no options */
-	command_run *run;                /* NULL: not in this version */
+	command_run *run;
 } commands[] = {
 	{ { "status" }, "", "how the daemon is, and what needs attention", 0, 0,
 	  0, run_status },
@@ -121,8 +121,6 @@ static void print_usage(FILE *out)
 		const struct command *cmd = &commands[i];
 		char left[32];
 
-		if (!cmd->run)
-			continue;
 		snprintf(left, sizeof(left), "%s%s%s", cmd->words[0],
 			 cmd->words[1] ? " " : "",
 			 cmd->words[1] ? cmd->words[1] : "");
@@ -174,8 +172,7 @@ static void complain_unknown(int argc, char **argv)
 		print_text(stderr, argv[1]);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (strcmp(argv[0], commands[i].words[0]) != 0 ||
-		    !commands[i].run)
+		if (strcmp(argv[0], commands[i].words[0]) != 0)
 			continue;
 		fprintf(stderr, "%s%s", separator, commands[i].words[1]);
 		separator = ", ";
@@ -220,12 +217,6 @@ static int run_command(int argc, char **argv, struct context *x)
 	if (!cmd) {
 		complain_unknown(argc, argv);
 		return EXIT_USAGE;
-	}
-	if (!cmd->run) {
-		fputs("relayctl: ", stderr);
-		print_command(stderr, cmd);
-		fputs(" is not in this version yet\n", stderr);
-		return EXIT_REFUSED;
 	}
 	skip = (int)count_words(cmd) - 1;
 	if (!args_parse(&x->args, cmd->sets, argc - skip, argv + skip)) {

@@ -3,6 +3,7 @@
  * trace - the command that tells a message's history.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/units.h"
 #include "ctl/command.h"
@@ -80,6 +81,22 @@ static void tls_text(char *out, size_t size, const json_t *ev)
 		 tls[0] ? verified : "");
 }
 
+/* The destination as verbs take it, which a narrow table leaves out, and the
+ * address, where that is another text. */
+static void note_host(struct history *h, const json_t *ev)
+{
+	const char *name = text_of(ev, "destination");
+	const char *address = text_of(ev, "address");
+	bool known = strstr(name, address) != NULL;
+	char *text;
+
+	if (address[0] == '\0')
+		return;
+	text = known ? xstrdup(name) : xasprintf("%s, %s", name, address);
+	table_note(h->table, "host", text);
+	free(text);
+}
+
 static void print_event(struct history *h, const json_t *ev)
 {
 	char at[HUMAN_TEXT_MAX], took[32] = "", tls[64];
@@ -104,13 +121,32 @@ static void print_event(struct history *h, const json_t *ev)
 					     text_of(ev, "status"),
 					     text_of(ev, "cause")});
 	table_note(h->table, "by", text_of(ev, "actor"));
-	table_note(h->table, "host", text_of(ev, "address"));
+	note_host(h, ev);
 	table_note(h->table, "said", text_of(ev, "reply"));
 	table_note(h->table, "certificate", text_of(ev, "certificate"));
 	if (uncertain)
 		table_note(h->table, "uncertain",
 			   "broke off after the final dot: it may have "
 			   "arrived");
+}
+
+/* The daemon has escaped it; a backslash is one that it wrote. */
+static void print_escaped(const char *text)
+{
+	char *copy = xstrdup(text), *at = copy;
+
+	for (;;) {
+		size_t len = strcspn(at, "\\\n");
+		char end = at[len];
+
+		at[len] = '\0';
+		print_text(stdout, at);
+		if (end == '\0')
+			break;
+		putchar(end);
+		at += len + 1;
+	}
+	free(copy);
 }
 
 /* Behind the events of its message. */
@@ -127,7 +163,7 @@ static void print_transcript(struct history *h, const json_t *o)
 		print_text(stdout, text_of(o, "address"));
 	}
 	printf(", which ended %s:\n", at);
-	print_lines(stdout, text_of(o, "transcript"));
+	print_escaped(text_of(o, "transcript"));
 }
 
 static bool trace_line(void *arg, const json_t *ev, struct span text)

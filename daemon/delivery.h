@@ -64,6 +64,7 @@ struct delivery {
 	char    *address;                /* tried last, "192.0.2.1:25"; owned */
 	char    *certificate;            /* the peer's, for the trace; owned */
 	char     tls[64], verified[16];  /* how far it was secured */
+	uint64_t sent_bytes;             /* said since the last message */
 	struct transcript *transcript;   /* of the connection; owned, NULL until
 					    it is begun */
 	bool     crl_pending;            /* a list is being fetched for it */

@@ -616,6 +616,7 @@ static void take_back(struct dispatch *d, struct lane *l, struct delivery *v)
 		.destination = v->destination,
 		.address = v->address,
 		.certificate = v->certificate,
+		.bytes = v->sent_bytes,
 		.tls = v->tls,
 		.verified = v->verified,
 		.transcript = v->transcript,

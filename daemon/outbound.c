@@ -102,6 +102,7 @@ void outbound_over(struct outbound *o)
 	d->session = NULL;
 	d->report = DELIVERY_OVER;
 	d->connected = o->established;
+	d->sent_bytes = o->sent_bytes;
 	snprintf(d->tls, sizeof(d->tls), "%s", o->tls);
 	snprintf(d->verified, sizeof(d->verified), "%s", o->verified);
 	job_splice(&d->returned, &d->jobs);

@@ -84,7 +84,9 @@ class Transcript(Scene):
         sink = self.sink(self.ca.issue('other', 'other.example.net'))
         relay = self.relay(sink, **self.secure())
         message = self.send(relay)
-        self.last(relay, message, 'deferred')
+        event = self.last(relay, message, 'deferred')
+        self.assertEqual(event['bytes'], len(
+            'EHLO relay.example.com\r\nSTARTTLS\r\n'))
         lines = self.one(relay, message)[1]
         self.assertIn('> STARTTLS', lines)
         self.assertTrue(lines[-1].startswith('= tls-cert-name: '), lines)
@@ -113,6 +115,15 @@ class Transcript(Scene):
         self.assertIn('TLS1.3, verified: name', row['transcript'])
         for word in (SECRET, said):
             self.assertNotIn(word, row['transcript'])
+        relay.stop()
+
+    def test_bytes_of_a_peer_are_escaped_once(self):
+        sink = self.sink(mail=lambda s: '451 4.3.0 C:\\\\mail \x1b[31m')
+        relay = self.relay(sink)
+        message = self.send(relay)
+        self.last(relay, message, 'deferred')
+        text = relay.ctl('trace', message, '--transcript').stdout
+        self.assertIn('< 451 4.3.0 C:\\x5c\\x5cmail \\x1b[31m\n', text)
         relay.stop()
 
     def test_it_is_bounded(self):
