@@ -272,7 +272,7 @@ chosen = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),
 unit run-unit: $(UNIT)
 	tools/run-tests $(call chosen,$(UNIT))
 
-run-check: programs $(UNIT) $(REPLAY) $(POWER) fault-program
+run-check: programs $(UNIT) $(REPLAY) $(POWER) fault-program $(O)/bench/seed
 	-tests/peers/fetch
 	RELAYD=$(O)/relayd RELAYCTL=$(O)/relayctl RELAYD_FAULTS=$(FAULT_O)/relayd \
 		POWER=$(O)/tests/power tools/run-tests $(call chosen,$(BLACKBOX) $(UNIT) $(REPLAY))
