@@ -92,7 +92,7 @@ def disk_mb(path):
 
 class Relayd:
     title = 'relayd'
-    slowness = 1        # what a message costs beside relayd, roughly
+    slowness = 1        # it gets so many times fewer messages
     idle = 1            # share of the idle connections that it is asked for
 
     def __init__(self, job):
@@ -146,7 +146,7 @@ class Rival:
     """Of a peer's class in the tests, which delivers to boxes, one that
     sends on.  A class that follows sets how."""
 
-    slowness = 5
+    slowness = 1
     idle = 1
 
     def __init__(self, job):
@@ -281,7 +281,7 @@ begin retry
 
 class Exim(Rival, exim.Exim):
     title = 'Exim'
-    slowness = 40
+    slowness = 10
     idle = 0.2
 
     def prepare(self):
@@ -321,7 +321,7 @@ match from any for any action "out"
 
 class OpenSmtpd(Rival, opensmtpd.OpenSmtpd):
     title = 'OpenSMTPD'
-    slowness = 100
+    slowness = 50
 
     def prepare(self):
         super().prepare()
