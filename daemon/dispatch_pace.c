@@ -21,7 +21,7 @@ static struct pace *find(const struct dispatch *d,
 
 	if (!d->paces)
 		return NULL;
-	service = pace_service(dest->host.host);
+	service = pace_service(dest->host.host, dest->host.port);
 	HASH_FIND_STR(d->paces, service, p);
 	free(service);
 	return p;
@@ -32,7 +32,7 @@ struct pace *pace_enter(struct dispatch *d, const struct destination *dest)
 	struct pace *p = find(d, dest);
 
 	if (!p) {
-		char *service = pace_service(dest->host.host);
+		char *service = pace_service(dest->host.host, dest->host.port);
 
 		p = pace_new(service);
 		free(service);

@@ -26,7 +26,7 @@ static const struct {
 	{".mx.microsoft", "mail.protection.outlook.com", LONG_PAUSE_MS},
 };
 
-char *pace_service(const char *host)
+char *pace_service(const char *host, unsigned port)
 {
 	struct span name = span_of(host);
 	char *service;
@@ -34,7 +34,7 @@ char *pace_service(const char *host)
 	for (size_t i = 0; i < ARRAY_LEN(services); i++)
 		if (span_ends_nocase(name, span_of(services[i].suffix)))
 			return xstrdup(services[i].service);
-	service = xstrdup(host);
+	service = xasprintf("%s:%u", host, port);
 	for (char *c = service; *c; c++)
 		*c = (char)tolower((unsigned char)*c);
 	return service;

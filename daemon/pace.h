@@ -33,8 +33,8 @@ struct pace {
 };
 
 /* The service of a host: a name of its own for those that are known to have
- * many host names, else the host in lower case.  Owned by the caller. */
-MUST_USE char *pace_service(const char *host);
+ * many host names, else the host in lower case and its port.  Owned by the caller. */
+MUST_USE char *pace_service(const char *host, unsigned port);
 
 MUST_USE struct pace *pace_new(const char *service);
 void pace_free(struct pace *p);

@@ -32,7 +32,7 @@ static void teardown(void)
 
 static void check_service(const char *host, const char *service)
 {
-	char *got = pace_service(host);
+	char *got = pace_service(host, 25);
 
 	ck_assert_str_eq(got, service);
 	free(got);
@@ -45,10 +45,10 @@ START_TEST(test_service_of_a_host)
 	check_service("contoso-com.mail.protection.outlook.com", outlook);
 	check_service("Fabrikam-Com.Mail.Protection.Outlook.COM", outlook);
 	check_service("contoso-com.o-v1.mx.microsoft", outlook);
-	check_service("MX.Example.NET", "mx.example.net");
-	check_service("127.0.0.1", "127.0.0.1");
+	check_service("MX.Example.NET", "mx.example.net:25");
+	check_service("127.0.0.1", "127.0.0.1:25");
 	check_service("mail.protection.outlook.com.example.net",
-		      "mail.protection.outlook.com.example.net");
+		      "mail.protection.outlook.com.example.net:25");
 }
 END_TEST
 
