@@ -120,7 +120,8 @@ class Patience(Scene):
             self.wake()
             return self.settled(message)
         event, = net.wait_for(f'{stage} is over', there, 30, 0.1)
-        self.assertEqual(event['cause'], 'tls-timeout' if stage == 'handshake'
+        in_tls = stage in ('STARTTLS', 'handshake')
+        self.assertEqual(event['cause'], 'tls-timeout' if in_tls
                          else 'peer-timeout', stage)
         self.assertIn('did not answer in time '
                       + ('in the TLS handshake' if stage == 'handshake'
