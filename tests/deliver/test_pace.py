@@ -21,11 +21,22 @@ class Pace(Scene):
                    for sink in sinks for c in sink.connections
                    for command in c.commands)
 
-    def two_hosts(self, **queue):
-        """Two next hops of one host, which is one service."""
+    def names(self, **addresses):
+        """A name server that knows these."""
+        dns = Dns()
+        self.addCleanup(dns.close)
+        os.environ['RELAYD_RESOLVER'] = dns.address
+        self.addCleanup(os.environ.pop, 'RELAYD_RESOLVER')
+        for name, address in addresses.items():
+            dns.add(f'{name}.mx.microsoft', 'A', address)
+
+    def two_hosts(self):
+        """Two next hops that are known to be one service."""
         self.first, self.second = self.sink(), self.sink()
         self.first.behaviour.mail = lambda sender: BUSY
-        return self.relay(self.first, self.second, queue=queue)
+        self.names(a=self.first.host, b=self.second.host)
+        return self.relay(f'a.mx.microsoft:{self.first.port}',
+                          f'b.mx.microsoft:{self.second.port}')
 
     def send_many(self, relay):
         return [self.send(relay) for _ in range(MANY)]
@@ -54,7 +65,8 @@ class Pace(Scene):
         relay.stop()
 
     def test_goes_by_itself_when_the_pause_is_over(self):
-        relay = self.two_hosts(probe='1s', retry=['1s'])
+        self.first = self.sink()
+        relay = self.relay(self.first, queue={'probe': '1s', 'retry': ['1s']})
         refused = []
 
         def thrice(_):
@@ -64,7 +76,6 @@ class Pace(Scene):
         self.send_many(relay)
         self.first.wait(MANY)
         relay.wait_empty()
-        self.assertEqual(self.second.connections, [])
         relay.stop()
 
     def test_refused_connections(self):
