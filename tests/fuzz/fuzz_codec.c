@@ -63,17 +63,36 @@ static bool recode_settled(struct span row, struct buf *out)
 	return true;
 }
 
+/* Nothing of an event gets lost when an older row is written anew. */
+static bool same_event(const struct event *a, const struct event *b)
+{
+	return a->kind == b->kind && a->time_ms == b->time_ms &&
+	       a->number == b->number && a->cause == b->cause &&
+	       a->attempted == b->attempted && a->uncertain == b->uncertain &&
+	       a->duration_ms == b->duration_ms && a->bytes == b->bytes &&
+	       strcmp(a->destination, b->destination) == 0 &&
+	       strcmp(a->reply, b->reply) == 0 &&
+	       strcmp(a->actor, b->actor) == 0;
+}
+
+/* A row of the first version, which had no bytes, becomes one of today's. */
 static bool recode_event(struct span row, struct buf *out)
 {
-	struct event ev, copy;
+	struct event ev, copy, again;
+	bool old = row.len > 0 && row.at[0] == 1;
 
 	if (!event_decode(row, &ev))
 		return false;
 	event_copy(&copy, &ev);
 	HOLDS(event_encode(out, &copy));
+	if (old) {
+		HOLDS(event_decode(buf_span(out), &again));
+		HOLDS(again.bytes == 0 && same_event(&again, &ev));
+		event_release(&again);
+	}
 	event_release(&copy);
 	event_release(&ev);
-	return true;
+	return !old;
 }
 
 static bool recode_destination(struct span row, struct buf *out)
