@@ -300,14 +300,19 @@ static void send_found(struct call *c)
 
 static void search_page(struct call *c)
 {
-	const struct store_ops *ops = c->relay->store->ops;
+	struct store *store = c->relay->store;
 	struct trace *t = c->state;
 	bool live = t->ring == &t->live, more = false;
+	enum status st;
 	struct err e;
 
-	if ((live ? ops->scan : ops->scan_settled)(c->relay->store, &t->cursor,
-						   PAGE, &more, see_message, t,
-						   &e) != ST_OK) {
+	if (live)
+		st = store->ops->scan(store, &t->cursor, PAGE, &more,
+				      see_message, t, &e);
+	else
+		st = store->ops->scan_settled(store, &t->cursor, PAGE, &more,
+					      see_message, t, &e);
+	if (st != ST_OK) {
 		call_fail_err(c, &e);
 		return;
 	}
