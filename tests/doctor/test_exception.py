@@ -81,8 +81,12 @@ class Exceptions(unittest.TestCase):
     def wait_probed(self):
         """The destination was tried and has failed again."""
         before = len(self.hop.connections)
-        self.relay.ctl('destination', 'probe', self.name)
-        net.wait_for('a probe', lambda: len(self.hop.connections) > before)
+
+        def tried():
+            # One that is asked for while another is under way is that one.
+            self.relay.ctl('destination', 'probe', self.name)
+            return len(self.hop.connections) > before
+        net.wait_for('a probe', tried, pause_s=0.3)
 
     def wait_ended(self):
         net.wait_for('the exception has ended', lambda: not self.list())
