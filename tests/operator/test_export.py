@@ -171,9 +171,10 @@ class Export(desk.Desk):
         other.start()
         self.assertEqual(self.imported(other), (N - 3, 3, 0))
         self.assertEqual(len(first), 6)
+        self.relay = other
+        self.wait_states(deferred=N)    # no attempt is under way
         self.accept_all()
         other.ctl('resubmit', '--all', '--yes')
-        self.relay = other
         self.check_books()
         other.stop()
 

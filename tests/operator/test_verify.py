@@ -10,14 +10,18 @@ import desk
 class Verify(desk.Desk):
 
     def flip(self, needle):
-        """Changes bytes that are in the file of the queue, while nobody has
-        it open."""
-        self.relay.kill()
-        with open(f'{self.relay.dir}/queue/queue.mdb', 'r+b') as f:
+        """Damages every place in the stopped queue's file that holds these
+        bytes: pages that are no longer used may have copies."""
+        self.relay.stop()
+        path = f'{self.relay.queue["path"]}/queue.mdb'
+        with open(path, 'r+b') as f:
             data = f.read()
-            at = data.index(needle)
-            f.seek(at)
-            f.write(bytes(b ^ 1 for b in needle))
+            at = data.find(needle)
+            self.assertGreaterEqual(at, 0)
+            while at >= 0:
+                f.seek(at)
+                f.write(bytes(b ^ 1 for b in needle))
+                at = data.find(needle, at + 1)
         self.relay.start()
 
     def test_a_sound_queue(self):
