@@ -68,6 +68,8 @@ class Stop(scene.Scene):
                 order.wait(60)
             self.relay.start()
             self.assertEqual(self.relay.waiting(), N)
+        # An attempt that began before the order keeps its outcome.
+        self.wait_states(deferred=N)
         self.accept_all()
         self.relay.ctl('resubmit', '--all', '--yes', expect=None)
         self.check_books()
