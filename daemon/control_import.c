@@ -341,15 +341,17 @@ static bool audit_import(struct call *c, const struct message *m)
 	return true;
 }
 
-/* All of it is there, or should be. */
+/* All of it is there, or should be.  False: the call has been answered, and
+ * what came of the message is dropped. */
 static bool is_whole(struct call *c, struct import *im, size_t last)
 {
-	const struct message *m = im->message;
-	uint64_t bytes = im->at + last;
+	const uint64_t bytes = im->at + last, wanted = im->message->bytes;
 
-	if (bytes == m->bytes && digest_value(im->digest) == m->checksum)
+	if (bytes == wanted &&
+	    digest_value(im->digest) == im->message->checksum)
 		return true;
-	if (bytes == m->bytes)
+	drop(c, im);
+	if (bytes == wanted)
 		call_fail(c, 409,
 			  "damaged: the checksum of the message is "
 			  "another one");
@@ -357,8 +359,7 @@ static bool is_whole(struct call *c, struct import *im, size_t last)
 		call_fail(c, 409,
 			  "damaged: the message has %" PRIu64
 			  " bytes, not %" PRIu64,
-			  bytes, m->bytes);
-	drop(c, im);
+			  bytes, wanted);
 	return false;
 }
 
